@@ -1,0 +1,118 @@
+// Package api serves the Docker Engine API over HTTP: routes, versions, stream
+// framing, and the mapping of error classes to statuses. It knows no engine
+// module; it declares the small interfaces that it needs of them. The handler
+// is the same for the connection in memory and for a socket.
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/api/types/volume"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/filter"
+)
+
+// Backends are the modules behind the routes. A nil one makes its routes
+// answer 501 with one clear line.
+type Backends struct {
+	System     System
+	Events     Events
+	Images     Images
+	Containers Containers
+	Execs      Execs
+	Networks   Networks
+	Volumes    Volumes
+	Mirrors    Mirrors
+}
+
+// System answers for the engine as a whole.
+type System interface {
+	Info(ctx context.Context) (system.Info, error)
+	Version(ctx context.Context) (system.VersionResponse, error)
+	Auth(ctx context.Context, auth registry.AuthConfig) (registry.AuthResponse, error)
+}
+
+// Events replays what happened since a time and follows what happens until
+// another (zero times: from now on, for ever). The handler is called in order
+// and ends the replay with an error.
+type Events interface {
+	Subscribe(ctx context.Context, since, until time.Time, match filter.Args, handle func(events.Message) error) error
+}
+
+// Images is the image store. Names are references in any form, short ids and full ids.
+type Images interface {
+	List(ctx context.Context, opts backend.ImageList) ([]image.Summary, error)
+	Inspect(ctx context.Context, name string, platform *ocispec.Platform) (image.InspectResponse, error)
+	History(ctx context.Context, name string) ([]image.HistoryResponseItem, error)
+	Pull(ctx context.Context, opts backend.Pull) error
+	Push(ctx context.Context, opts backend.Push) error
+	Tag(ctx context.Context, source, repo, tag string) error
+	Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error)
+	Prune(ctx context.Context, filters filter.Args) ([]image.DeleteResponse, uint64, error)
+}
+
+// Containers is the life of containers. Names are names, short ids and full ids.
+type Containers interface {
+	Create(ctx context.Context, name string, req container.CreateRequest, platform *ocispec.Platform) (container.CreateResponse, error)
+	Start(ctx context.Context, name, detachKeys string) error
+	Stop(ctx context.Context, name string, opts backend.ContainerStop) error
+	Restart(ctx context.Context, name string, opts backend.ContainerStop) error
+	Kill(ctx context.Context, name, signal string) error
+	Pause(ctx context.Context, name string) error
+	Unpause(ctx context.Context, name string) error
+	Rename(ctx context.Context, name, newName string) error
+	Remove(ctx context.Context, name string, opts backend.ContainerRemove) error
+	Prune(ctx context.Context, filters filter.Args) (deleted []string, freed uint64, err error)
+
+	List(ctx context.Context, opts backend.ContainerList) ([]container.Summary, error)
+	Inspect(ctx context.Context, name string, size bool) (container.InspectResponse, error)
+	Top(ctx context.Context, name string, psArgs []string) (container.TopResponse, error)
+	// Logs calls hijack-free: it writes to the writer that open returns once
+	// the container is known, raw with a tty and in stdcopy frames without.
+	Logs(ctx context.Context, name string, opts backend.ContainerLogs, open func(tty bool) (io.Writer, error)) error
+	Attach(ctx context.Context, name string, opts backend.Attach, hijack backend.Hijack) error
+	// Wait registers at once (errors: no such container) and delivers one result.
+	Wait(ctx context.Context, name string, condition container.WaitCondition) (<-chan backend.WaitResult, error)
+	Resize(ctx context.Context, name string, rows, columns uint) error
+}
+
+// Execs runs further processes in running containers.
+type Execs interface {
+	ExecCreate(ctx context.Context, container string, req container.ExecCreateRequest) (id string, err error)
+	ExecStart(ctx context.Context, id string, opts backend.ExecStart, hijack backend.Hijack) error
+	ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error)
+	ExecResize(ctx context.Context, id string, rows, columns uint) error
+}
+
+// Networks lists and inspects networks; creating them comes with the issue on networks.
+type Networks interface {
+	NetworkList(ctx context.Context, filters filter.Args) ([]network.Summary, error)
+	NetworkInspect(ctx context.Context, name string) (network.Inspect, error)
+}
+
+// Volumes is the store of named volumes.
+type Volumes interface {
+	VolumeList(ctx context.Context, filters filter.Args) ([]volume.Volume, error)
+	VolumeInspect(ctx context.Context, name string) (volume.Volume, error)
+	VolumeCreate(ctx context.Context, req volume.CreateRequest) (volume.Volume, error)
+	VolumeRemove(ctx context.Context, name string, force bool) error
+}
+
+// Mirrors is nacre's own addition, served under /nacre/mirrors.
+type Mirrors interface {
+	Mirrors(ctx context.Context) ([]backend.Mirror, error)
+	MirrorAdd(ctx context.Context, m backend.Mirror) error
+	MirrorRemove(ctx context.Context, registry, urlOrName string) error
+	MirrorUse(ctx context.Context, registry, urlOrName string) error
+	MirrorTest(ctx context.Context, registry string) ([]backend.MirrorTest, error)
+}

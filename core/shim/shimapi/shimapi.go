@@ -1,0 +1,203 @@
+// Package shimapi is the contract between the engine and nacre-shim, the small
+// process that is the parent of one container's init. The shim keeps the
+// container's streams, log and exit status when the nacre that started it is
+// gone. The engine reaches it over a unix socket in the container's run folder.
+//
+// Life of a shim:
+//
+//	spawn  → idle:    a process with its own mount namespace (and a fresh network
+//	                  namespace with lo up), listening on nothing, kept warm or used at once
+//	Bind   → bound:   it belongs to a container: locks <run>/lock, listens on <run>/shim.sock;
+//	                  clients may attach and wait already
+//	Start  → running: mounts the root, runs the init through libcontainer, writes <run>/state.json
+//	init ends → exited: writes <data>/containers/<id>/exit.json, answers the waiters, ends
+//
+// A shim that is bound and never started ends when its last client leaves.
+// The lock tells life from death without a race on process ids: who gets it
+// has found a dead shim. The socket speaks one JSON request line per
+// connection, answered by one JSON line; Attach and ExecStart then turn the
+// connection into a byte stream.
+package shimapi
+
+import (
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Version is the contract's version; a running shim of another version is
+// still listed, waited for and killed.
+const Version = 1
+
+// Files in the run folder, and in the lasting folder (ExitFile).
+const (
+	SocketFile = "shim.sock"
+	LockFile   = "lock"
+	StateFile  = "state.json"
+	ExitFile   = "exit.json"
+)
+
+// Bind makes an idle shim a container's shim.
+type Bind struct {
+	ID       string
+	RunDir   string // <exec-root>/containers/<id>, exists
+	StateDir string // <data-root>/containers/<id>, exists
+}
+
+// Start is everything that it takes to run the container once.
+type Start struct {
+	// Spec is the OCI runtime specification. Root.Path is ignored: Rootfs says
+	// it. Linux.Namespaces' network entry with an empty path means the
+	// namespace that the shim made while it was idle.
+	Spec   *specs.Spec
+	Rootfs Rootfs
+	Files  []File // written by the engine for this container and bind-mounted by Spec (hosts, resolv.conf, hostname)
+
+	CgroupParent string // docker's --cgroup-parent; empty: nacre
+	Terminal     bool
+	OpenStdin    bool // keep stdin open without a client
+	StdinOnce    bool // close stdin when the first client that had it leaves
+	ConsoleSize  [2]uint
+
+	Log         Log
+	Restart     Restart
+	AutoRemove  bool   // the writable layer is deleted by the shim after the end
+	EventLog    string // file that die/start (on restart) events are appended to; empty: none
+	Name, Image string // for events
+	Labels      map[string]string
+}
+
+// Rootfs is the container's root, mounted in the shim's own mount namespace,
+// so that nothing is left behind when the shim dies.
+type Rootfs struct {
+	Lower    []string // topmost first
+	Upper    string
+	Work     string
+	Target   string // the folder to mount on
+	ReadOnly bool
+	Volatile bool // no fsync: for containers that are removed at their end
+}
+
+// File is a small file below StateDir that the shim writes before the start.
+type File struct {
+	Path    string
+	Content []byte
+	Mode    uint32
+}
+
+// Log is docker's json-file by default. Driver none keeps nothing.
+type Log struct {
+	Driver   string
+	Path     string
+	MaxSize  int64 // bytes per file; 0: unbounded
+	MaxFiles int
+	Tag      string
+}
+
+// Restart is docker's restart policy.
+type Restart struct {
+	Name       string // no, on-failure, always, unless-stopped
+	MaxRetries int
+}
+
+// State is what runs now: <run>/state.json, replaced atomically.
+type State struct {
+	Version      int
+	ID           string
+	Status       string // bound, running, paused, restarting, exited
+	Pid          int    // of the container's init, in the host's pid namespace
+	ShimPid      int
+	StartedAt    time.Time
+	RestartCount int
+	Execs        []ExecState `json:",omitempty"`
+}
+
+// Exit is how the container ended: <data>/containers/<id>/exit.json, written
+// before the waiters hear of it. The engine folds it into its own state.
+type Exit struct {
+	Version      int
+	ID           string
+	ExitCode     int // 128+n for signal n
+	StartedAt    time.Time
+	FinishedAt   time.Time
+	OOMKilled    bool
+	Error        string // why it could not start or run
+	RestartCount int
+	Stopped      bool // by a user's stop or kill: no restart policy applies at boot
+	AutoRemoved  bool // the record and the rest may be deleted
+}
+
+// ExecState is a further process in the container.
+type ExecState struct {
+	ID       string
+	Pid      int
+	Running  bool
+	ExitCode *int
+}
+
+// Request is the line a client sends; exactly one field is set.
+type Request struct {
+	Start      *Start      `json:",omitempty"`
+	State      *struct{}   `json:",omitempty"` // answers State
+	Wait       *struct{}   `json:",omitempty"` // answers Exit when the container ends (not at a restart by policy)
+	WaitNext   *struct{}   `json:",omitempty"` // answers Exit at the next end of the init
+	Attach     *Attach     `json:",omitempty"`
+	Kill       *Kill       `json:",omitempty"`
+	Pause      *bool       `json:",omitempty"` // true pauses, false goes on
+	Resize     *Resize     `json:",omitempty"`
+	Exec       *Exec       `json:",omitempty"` // runs it; with streams, the connection carries them afterwards
+	ExecResize *ExecResize `json:",omitempty"`
+	Update     *Update     `json:",omitempty"`
+}
+
+// Reply is the line a shim answers. Class is an errdefs class name
+// (not_found, conflict, …) and Code docker's 126 or 127 where a command could
+// not be run.
+type Reply struct {
+	Error string `json:",omitempty"`
+	Class string `json:",omitempty"`
+	Code  int    `json:",omitempty"`
+	State *State `json:",omitempty"`
+	Exit  *Exit  `json:",omitempty"`
+	Pid   int    `json:",omitempty"`
+}
+
+// Attach joins the container's streams. After the reply the connection
+// carries stdin towards the shim (half-close is end of file) and output from
+// it: raw with a terminal, in stdcopy frames without.
+type Attach struct {
+	Stdin, Stdout, Stderr bool
+	DetachKeys            []byte // empty: never detach
+}
+
+// Kill sends a signal to the init, or to all processes. Stop marks the end as
+// asked for, so that no restart policy brings the container back.
+type Kill struct {
+	Signal int
+	All    bool
+	Stop   bool
+}
+
+// Resize sets the terminal's size.
+type Resize struct{ Rows, Columns uint }
+
+// ExecResize sets an exec's terminal size.
+type ExecResize struct {
+	ID string
+	Resize
+}
+
+// Exec runs a further process.
+type Exec struct {
+	ID         string
+	Process    *specs.Process
+	Privileged bool
+	Streams    Attach
+	Detach     bool // reply at once, streams go nowhere
+}
+
+// Update changes limits of a running container.
+type Update struct {
+	Resources *specs.LinuxResources
+	Restart   *Restart
+}
