@@ -61,13 +61,20 @@ type Invocation struct {
 	Globals []string
 	// Interactive is true at the prompt, where questions may be asked and colours used.
 	Interactive bool
-	// Run executes another line or command through the shell (aliases, scripts). Never nil.
+	// Shell executes another line or command (aliases, scripts, xargs). Never nil.
 	Shell Shell
+
+	cleanup []func()
 }
+
+// Defer has a function called when the invocation has ended, whatever its
+// outcome; the last one given is called first. Build uses it for what it opens.
+func (inv *Invocation) Defer(f func()) { inv.cleanup = append(inv.cleanup, f) }
 
 // Shell is what a command may ask of the shell that runs it.
 type Shell interface {
-	// Exec runs one command (Args[0] a nacre command) with the given invocation's streams and returns its exit status.
+	// Exec runs one command with the given invocation's streams and returns its exit status. Args[0] is a
+	// nacre command or, when there is none of that name, a program of the host.
 	Exec(ctx context.Context, inv *Invocation) int
 	// Source runs shell text with the streams of inv and returns its exit status.
 	Source(ctx context.Context, inv *Invocation, name string, text io.Reader) int

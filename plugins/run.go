@@ -1,0 +1,107 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+)
+
+// StatusError ends a command with an exit status of its own. Err is what the
+// user reads; nil ends it silently (the container's own status, for example).
+type StatusError struct {
+	Status int
+	Err    error
+}
+
+func (e *StatusError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Status)
+	}
+	return e.Err.Error()
+}
+
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// SignalError is the cause with which a context is cancelled when a signal
+// ends a command: Ctrl-C at the prompt, SIGTERM at a one-shot nacre.
+type SignalError struct{ Signal os.Signal }
+
+func (e *SignalError) Error() string { return "ended by " + e.Signal.String() }
+
+// Status is the exit status that shells give to a command ended by this signal.
+func (e *SignalError) Status() int {
+	if s, ok := e.Signal.(syscall.Signal); ok {
+		return 128 + int(s)
+	}
+	return 1
+}
+
+// Execute runs a command: it builds the tree, runs it with the invocation's
+// arguments and streams, prints the error and returns the exit status. The
+// shell outlives it: a panic of the command becomes an error message.
+func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
+	defer inv.end()
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(inv.Err, "nacre: %s: internal error: %v\n%s", c.Name, p, debug.Stack())
+			status = 2
+		}
+	}()
+	root, err := c.Build(inv)
+	if err != nil {
+		return report(ctx, inv.Err, err)
+	}
+	root.SetArgs(inv.Args)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	if inv.In != nil {
+		root.SetIn(inv.In)
+	}
+	root.SetOut(inv.Out)
+	root.SetErr(inv.Err)
+	return report(ctx, inv.Err, root.ExecuteContext(ctx))
+}
+
+func (inv *Invocation) end() {
+	for i := len(inv.cleanup) - 1; i >= 0; i-- {
+		inv.cleanup[i]()
+	}
+	inv.cleanup = nil
+}
+
+// report prints an error as docker does: its text as it is, nothing for a
+// command that the user broke off.
+func report(ctx context.Context, w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	var status *StatusError
+	if errors.As(err, &status) {
+		if status.Err == nil {
+			return status.Status
+		}
+		if !broken(ctx, err) {
+			fmt.Fprintln(w, err)
+		}
+		return status.Status
+	}
+	if broken(ctx, err) {
+		var sig *SignalError
+		if errors.As(context.Cause(ctx), &sig) {
+			return sig.Status()
+		}
+		return 1
+	}
+	fmt.Fprintln(w, err)
+	return 1
+}
+
+// broken tells whether the command ended because its context did.
+func broken(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errdefs.IsCanceled(err) || errors.Is(err, context.Cause(ctx)))
+}
