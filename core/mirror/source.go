@@ -1,0 +1,169 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/docker/distribution/registry/client/auth"
+	"github.com/docker/distribution/registry/client/auth/challenge"
+	"github.com/docker/distribution/registry/client/transport"
+	"github.com/moby/moby/api/types/registry"
+)
+
+// Time limits of one source. A registry that does not answer in time is passed over.
+const (
+	connectLimit = 5 * time.Second
+	headerLimit  = 15 * time.Second
+	stallLimit   = 20 * time.Second // of a body: no byte for so long
+	maxFailures  = 3                // then the source is left alone for the rest of the pull
+)
+
+// source is one place of a pull, with its own connections, tokens and faults.
+type source struct {
+	label    string
+	origin   bool     // the registry itself
+	base     *url.URL // of /v2/
+	client   *http.Client
+	failures atomic.Int32
+	served   atomic.Int64 // bytes
+
+	pinging    sync.Mutex
+	challenges challenge.Manager
+	pinged     bool
+}
+
+// newSource prepares a source; nothing is asked yet. creds may be nil.
+func newSource(label string, base *url.URL, repository string, creds *registry.AuthConfig, base0 http.RoundTripper) *source {
+	if base0 == nil {
+		base0 = newTransport()
+	}
+	manager := challenge.NewSimpleManager()
+	store := credentials{creds}
+	handlers := []auth.AuthenticationHandler{auth.NewBasicHandler(store)}
+	if repository != "" {
+		handlers = append([]auth.AuthenticationHandler{
+			auth.NewTokenHandler(base0, store, repository, "pull"),
+		}, handlers...)
+	}
+	return &source{
+		label: label, base: base, challenges: manager,
+		client: &http.Client{Transport: transport.NewTransport(base0, auth.NewAuthorizer(manager, handlers...))},
+	}
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: connectLimit}).DialContext,
+		TLSHandshakeTimeout:   connectLimit,
+		ResponseHeaderTimeout: headerLimit,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       30 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// do asks the source for a path below /v2/. The first request finds out how
+// the source wants to be authenticated.
+func (s *source) do(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
+	if err := s.ping(ctx); err != nil {
+		return nil, err
+	}
+	u := *s.base
+	u.Path += "/v2/" + path
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"Accept", "Range"} {
+		if v := header.Values(name); len(v) > 0 {
+			req.Header[name] = v
+		}
+	}
+	return s.client.Do(req)
+}
+
+func (s *source) ping(ctx context.Context) error {
+	s.pinging.Lock()
+	defer s.pinging.Unlock()
+	if s.pinged {
+		return nil
+	}
+	u := *s.base
+	u.Path += "/v2/"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := speaksRegistry(resp); err != nil {
+		return err
+	}
+	if err := s.challenges.AddResponse(resp); err != nil {
+		return err
+	}
+	s.pinged = true
+	return nil
+}
+
+// speaksRegistry tells a registry's answer from a login page, a proxy's error
+// page or a web server's "not found".
+func speaksRegistry(resp *http.Response) error {
+	switch {
+	case isHTML(resp):
+		return fmt.Errorf("answered with a web page (status %d), not as a registry", resp.StatusCode)
+	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusUnauthorized:
+		return nil
+	}
+	return fmt.Errorf("answered %s", resp.Status)
+}
+
+func isHTML(resp *http.Response) bool {
+	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+}
+
+func (s *source) healthy() bool { return s.failures.Load() < maxFailures }
+func (s *source) failed()       { s.failures.Add(1) }
+
+// credentials hands one login to every realm of one source.
+type credentials struct{ config *registry.AuthConfig }
+
+func (c credentials) Basic(*url.URL) (string, string) {
+	if c.config == nil {
+		return "", ""
+	}
+	return c.config.Username, c.config.Password
+}
+
+func (c credentials) RefreshToken(*url.URL, string) string {
+	if c.config == nil {
+		return ""
+	}
+	return c.config.IdentityToken
+}
+
+func (c credentials) SetRefreshToken(*url.URL, string, string) {}
+
+// explain shortens an HTTP client's error to its cause; the URL is already known to the reader.
+func explain(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		if ue.Timeout() {
+			return errors.New("no answer in time")
+		}
+		return ue.Err
+	}
+	return err
+}
