@@ -1,0 +1,64 @@
+# nacre: `make run` builds and opens the shell, `make test` runs every test.
+# Both install what is missing with apt-get; nothing else is changed on the machine.
+
+SHELL := /bin/bash
+include build.env
+
+PREFIX  ?= /usr/local
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOBIN   := $(CURDIR)/bin
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# What it takes to build; what the tour needs; what the tests need beside it.
+APT_BUILD := gcc libc6-dev make git ca-certificates
+APT_TOUR  := docker-registry busybox-static
+APT_TEST  := $(APT_TOUR) docker.io skopeo nftables iproute2 apache2-utils procps util-linux
+APT_BENCH := $(APT_TEST) podman crun
+
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: run build shim test lint bench fuzz install clean deps-%
+
+run: deps-tour build
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(GOBIN)/nacre; else exec go run ./tests/tour -nacre $(GOBIN)/nacre; fi
+
+build: deps-build shim
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre ./cmd/nacre
+
+# The shim is static and holds C code that must run before the Go runtime starts.
+shim: deps-build
+	CGO_ENABLED=1 GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build -trimpath \
+		-ldflags '-s -w -extldflags "-static"' -o $(GOBIN)/nacre-shim ./cmd/nacre-shim
+
+test: deps-test build
+	go vet ./...
+	go test -count=1 -race -timeout 20m $(shell go list ./... | grep -v /tests)
+	go test -count=1 -timeout 20m ./tests/...
+
+lint: deps-build
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+
+bench: deps-bench build
+	go run ./tests/bench -nacre $(GOBIN)/nacre $(BENCHFLAGS)
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre $(DESTDIR)$(PREFIX)/share/nacre/scripts
+	install -m 0755 $(GOBIN)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
+	install -m 0755 $(GOBIN)/nacre-shim $(DESTDIR)$(PREFIX)/libexec/nacre/nacre-shim
+	install -m 0644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/nacre/scripts/
+
+clean:
+	rm -rf $(GOBIN)
+
+# Installs the packages of one list that dpkg does not know as installed.
+deps-build: PACKAGES = $(APT_BUILD)
+deps-tour:  PACKAGES = $(APT_BUILD) $(APT_TOUR)
+deps-test:  PACKAGES = $(APT_BUILD) $(APT_TEST)
+deps-bench: PACKAGES = $(APT_BUILD) $(APT_BENCH)
+deps-%:
+	@missing=; for p in $(PACKAGES); do \
+		[ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] || { echo "installing:$$missing" >&2; \
+		apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >&2; }
