@@ -5,18 +5,22 @@
 //
 // Life of a shim:
 //
-//	spawn  → idle:    a process with its own mount namespace (and a fresh network
-//	                  namespace with lo up), listening on nothing, kept warm or used at once
+//	Spawn  → idle:    a process with a fresh network namespace (lo up), listening on
+//	                  nothing, kept warm or used at once; it ends with the nacre that spawned it
 //	Bind   → bound:   it belongs to a container: locks <run>/lock, listens on <run>/shim.sock;
 //	                  clients may attach and wait already
-//	Start  → running: mounts the root, runs the init through libcontainer, writes <run>/state.json
-//	init ends → exited: writes <data>/containers/<id>/exit.json, answers the waiters, ends
+//	Start  → running: mounts the root in a mount namespace of its own, copied from the host's at
+//	                  this moment, runs the init through libcontainer, writes <run>/state.json
+//	init ends → exited: writes <data>/containers/<id>/exit.json, answers the waiters, cleans up, ends
 //
 // A shim that is bound and never started ends when its last client leaves.
 // The lock tells life from death without a race on process ids: who gets it
-// has found a dead shim. The socket speaks one JSON request line per
-// connection, answered by one JSON line; Attach and ExecStart then turn the
-// connection into a byte stream.
+// has found a dead shim. It is let go of as the shim's very last deed, so a
+// Bind for the same container waits for the shim of its previous run.
+//
+// The socket speaks one JSON request line per connection, answered by one JSON
+// line; Attach and Exec then turn the connection into a byte stream, and Wait
+// answers twice: an empty line at once (it is registered), the Exit later.
 package shimapi
 
 import (
@@ -49,6 +53,7 @@ type Start struct {
 	// Spec is the OCI runtime specification. Root.Path is ignored: Rootfs says
 	// it. Linux.Namespaces' network entry with an empty path means the
 	// namespace that the shim made while it was idle.
+	// An empty Linux.CgroupsPath becomes /<CgroupParent>/<id>.
 	Spec   *specs.Spec
 	Rootfs Rootfs
 	Files  []File // written by the engine for this container and bind-mounted by Spec (hosts, resolv.conf, hostname)
@@ -57,12 +62,12 @@ type Start struct {
 	Terminal     bool
 	OpenStdin    bool // keep stdin open without a client
 	StdinOnce    bool // close stdin when the first client that had it leaves
-	ConsoleSize  [2]uint
+	ConsoleSize  [2]uint // rows, columns
 
 	Log         Log
 	Restart     Restart
 	AutoRemove  bool   // the writable layer is deleted by the shim after the end
-	EventLog    string // file that die/start (on restart) events are appended to; empty: none
+	EventLog    string // events.jsonl that die, oom, detach and, on a restart by policy, start are appended to; empty: none
 	Name, Image string // for events
 	Labels      map[string]string
 }
@@ -110,7 +115,22 @@ type State struct {
 	StartedAt    time.Time
 	RestartCount int
 	Execs        []ExecState `json:",omitempty"`
+
+	// What a sweep needs to clean up behind a shim that was killed.
+	StateDir   string
+	CgroupPath string // below every hierarchy's root: /nacre/<id>
+	AutoRemove bool
+	Stopped    bool
 }
+
+// Statuses of State.
+const (
+	StatusBound      = "bound"
+	StatusRunning    = "running"
+	StatusPaused     = "paused"
+	StatusRestarting = "restarting"
+	StatusExited     = "exited"
+)
 
 // Exit is how the container ended: <data>/containers/<id>/exit.json, written
 // before the waiters hear of it. The engine folds it into its own state.
@@ -125,6 +145,7 @@ type Exit struct {
 	RestartCount int
 	Stopped      bool // by a user's stop or kill: no restart policy applies at boot
 	AutoRemoved  bool // the record and the rest may be deleted
+	Execs        []ExecState `json:",omitempty"`
 }
 
 // ExecState is a further process in the container.
@@ -139,6 +160,7 @@ type ExecState struct {
 type Request struct {
 	Start      *Start      `json:",omitempty"`
 	State      *struct{}   `json:",omitempty"` // answers State
+	Bind       *Bind       `json:",omitempty"` // only on the control connection of an idle shim
 	Wait       *struct{}   `json:",omitempty"` // answers Exit when the container ends (not at a restart by policy)
 	WaitNext   *struct{}   `json:",omitempty"` // answers Exit at the next end of the init
 	Attach     *Attach     `json:",omitempty"`

@@ -1,0 +1,154 @@
+package shimapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+)
+
+// maxLine bounds one line of the protocol; a Start with a large specification
+// is some 60 KB.
+const maxLine = 16 << 20
+
+// dial connects to the socket in runDir. The way over an open folder keeps the
+// address short: sun_path holds 108 bytes, an exec root may be longer.
+func dial(ctx context.Context, runDir string) (*net.UnixConn, error) {
+	dir, err := os.OpenFile(runDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the shim: %w", notThere(err))
+	}
+	defer dir.Close()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", shortPath(dir))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the shim in %s: %w", runDir, notThere(err))
+	}
+	return conn.(*net.UnixConn), nil
+}
+
+func shortPath(dir *os.File) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), SocketFile)
+}
+
+// notThere classes the errors that mean that no shim listens.
+func notThere(err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("%w: %w", err, errdefs.ErrNotFound)
+	}
+	return err
+}
+
+// Listen makes the socket of runDir, for root only, in the place of one that a
+// dead shim left behind. The caller holds the lock.
+func Listen(runDir string) (*net.UnixListener, error) {
+	dir, err := os.OpenFile(runDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	defer dir.Close()
+	path := filepath.Join(runDir, SocketFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listen: remove the old socket: %w", err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", os.NewSyscallError("socket", err))
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: shortPath(dir)}); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, os.NewSyscallError("bind", err))
+	}
+	// Between bind and listen nobody can connect, so the mode is right from the start.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if err := unix.Listen(fd, 128); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, os.NewSyscallError("listen", err))
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	unixListener := l.(*net.UnixListener)
+	unixListener.SetUnlinkOnClose(false)
+	return unixListener, nil
+}
+
+// WriteLine sends one JSON line.
+func WriteLine(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// ReadRequest reads the one line that a connection begins with. Clients send
+// nothing more before they got the answer, so nothing of a stream is lost in
+// the decoder's buffer.
+func ReadRequest(r io.Reader) (*Request, error) {
+	var req Request
+	if err := json.NewDecoder(io.LimitReader(r, maxLine)).Decode(&req); err != nil {
+		return nil, fmt.Errorf("read the request: %w", err)
+	}
+	return &req, nil
+}
+
+// readReply reads one line and not a byte more: what follows it may be a stream.
+func readReply(r io.Reader) (*Reply, error) {
+	line := make([]byte, 0, 128)
+	var b [1]byte
+	for len(line) < maxLine {
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return nil, err
+		}
+		if b[0] != '\n' {
+			line = append(line, b[0])
+			continue
+		}
+		var reply Reply
+		if err := json.Unmarshal(line, &reply); err != nil {
+			return nil, fmt.Errorf("read the shim's answer: %w", err)
+		}
+		return &reply, nil
+	}
+	return nil, errors.New("read the shim's answer: the line is too long")
+}
+
+// exchange sends a request and reads the answer; it gives up when the context
+// ends. The connection is usable afterwards unless an error came.
+func exchange(ctx context.Context, conn net.Conn, req *Request) (*Reply, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := WriteLine(conn, req); err != nil {
+		return nil, shimGone(ctx, err)
+	}
+	reply, err := readReply(conn)
+	if err != nil {
+		return nil, shimGone(ctx, err)
+	}
+	if !stop() {
+		return nil, ctx.Err()
+	}
+	return reply, reply.Err()
+}
+
+// shimGone words the loss of the connection: the caller's own impatience, or a
+// shim that died.
+func shimGone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("the container's shim is gone: %w: %w", err, errdefs.ErrUnavailable)
+}
