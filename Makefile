@@ -34,6 +34,7 @@ test: deps-test build
 	go vet ./...
 	go test -count=1 -race -timeout 20m $(shell go list ./... | grep -v /tests)
 	go test -count=1 -timeout 20m ./tests/...
+	go test -count=1 -tags leak ./tests/leak
 
 lint: deps-build
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }

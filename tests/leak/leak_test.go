@@ -1,0 +1,103 @@
+//go:build leak
+
+// Package leak proves that the suites before it left nothing on the machine:
+// no process, mount, bridge, packet rule, named namespace or cgroup of nacre.
+// It runs last and alone, which is why it hides behind a build tag.
+package leak
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+// ours are the names that only nacre gives.
+var ours = regexp.MustCompile(`(?i)\bnacre`)
+
+func TestNoProcess(t *testing.T) {
+	commands, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil || len(commands) == 0 {
+		t.Fatalf("list processes: %d found, %v", len(commands), err)
+	}
+	for _, file := range commands {
+		name, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		if strings.HasPrefix(string(name), "nacre") {
+			args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+			t.Errorf("process left: %s %q", filepath.Dir(file), bytes.ReplaceAll(args, []byte{0}, []byte{' '}))
+		}
+	}
+}
+
+func TestNoMount(t *testing.T) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); ours.MatchString(fields[4]) {
+			t.Errorf("mount left: %s", line)
+		}
+	}
+}
+
+func TestNoInterface(t *testing.T) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if ours.MatchString(l.Attrs().Name) {
+			t.Errorf("%s left: %s", l.Type(), l.Attrs().Name)
+		}
+	}
+}
+
+func TestNoPacketRules(t *testing.T) {
+	tables, err := exec.Command("nft", "list", "tables").CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft list tables: %v: %s", err, tables)
+	}
+	for line := range strings.Lines(string(tables)) {
+		if ours.MatchString(line) {
+			t.Errorf("packet rules left: %s", line)
+		}
+	}
+}
+
+func TestNoNamedNamespace(t *testing.T) {
+	entries, err := os.ReadDir("/run/netns")
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if ours.MatchString(e.Name()) {
+			t.Errorf("network namespace left: %s", e.Name())
+		}
+	}
+}
+
+// Cgroups of containers lie below a folder `nacre`; the folder itself may stay.
+func TestNoCgroup(t *testing.T) {
+	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // it went while we looked
+		}
+		if e.IsDir() && ours.MatchString(filepath.Base(filepath.Dir(path))) {
+			t.Errorf("cgroup left: %s", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
