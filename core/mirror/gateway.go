@@ -41,7 +41,7 @@ func openGateway(repo string, sources []*source) (*gateway, error) {
 		return nil, fmt.Errorf("open the mirror gateway: %w", err)
 	}
 	g := &gateway{secret: strings.ToLower(rand.Text()), repo: repo, sources: sources, listener: l}
-	g.server = &http.Server{Handler: g, ReadHeaderTimeout: connectLimit}
+	g.server = &http.Server{Handler: g, ReadHeaderTimeout: DefaultLimits.Connect}
 	go g.server.Serve(l)
 	return g, nil
 }
@@ -209,13 +209,13 @@ func (g *gateway) resume(ctx context.Context, w io.Writer, s *source, rest strin
 var errStalled = errors.New("no byte in time")
 
 // copyBody copies until the end and closes the body; a body that is silent for
-// stallLimit is cut off. Bytes count as served before the client has them.
+// the source's stall limit is cut off. Bytes count as served before the client has them.
 func (s *source) copyBody(w io.Writer, body io.ReadCloser) (int64, error) {
 	defer body.Close()
 	stalled := make(chan struct{})
-	timer := time.AfterFunc(stallLimit, func() { close(stalled); body.Close() })
+	timer := time.AfterFunc(s.stall, func() { close(stalled); body.Close() })
 	defer timer.Stop()
-	n, err := io.Copy(w, watched{body, timer, &s.served})
+	n, err := io.Copy(w, watched{body, timer, s})
 	select {
 	case <-stalled:
 		return n, errStalled
@@ -228,14 +228,14 @@ func (s *source) copyBody(w io.Writer, body io.ReadCloser) (int64, error) {
 type watched struct {
 	io.Reader
 	alarm *time.Timer
-	count *atomic.Int64
+	from  *source
 }
 
 func (w watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
-	w.count.Add(int64(n))
+	w.from.served.Add(int64(n))
 	if n > 0 && err == nil {
-		w.alarm.Reset(stallLimit)
+		w.alarm.Reset(w.from.stall)
 	}
 	return n, err
 }

@@ -23,6 +23,7 @@ type Mirrors struct {
 	File     File
 	Insecure func(registry string) bool // plain http is allowed to this registry
 	TempDir  string                     // for the generated registries.conf
+	Limits   Limits
 }
 
 // Mirrors lists all sources of all registries.
@@ -97,9 +98,9 @@ func (m *Mirrors) sources(entry *Registry, repo string, creds *registry.AuthConf
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, newSource(s.label(), base, repo, nil, nil))
+		list = append(list, newSource(s.label(), base, repo, nil, m.Limits))
 	}
-	origin := newSource(entry.Name, m.originURL(entry.Name), repo, creds, nil)
+	origin := newSource(entry.Name, m.originURL(entry.Name), repo, creds, m.Limits)
 	origin.origin = true
 	if originFirst {
 		return append([]*source{origin}, list...), nil

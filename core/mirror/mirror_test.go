@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -63,6 +64,7 @@ func module(t *testing.T) *Mirrors {
 	return &Mirrors{
 		File: File{filepath.Join(dir, "mirrors.toml")}, TempDir: dir,
 		Insecure: func(string) bool { return true },
+		Limits:   Limits{Connect: 2 * time.Second, Answer: time.Second, Stall: time.Second},
 	}
 }
 
@@ -131,17 +133,19 @@ func front(t *testing.T, r *registry.Registry, fault func(w http.ResponseWriter,
 	return s.URL
 }
 
-// cutWriter breaks the connection off after some bytes of a body.
+// cutWriter lets some bytes of a body through; then comes the fault.
 type cutWriter struct {
 	http.ResponseWriter
-	left int
+	left  int
+	fault func()
 }
 
 func (c *cutWriter) Write(p []byte) (int, error) {
 	if len(p) > c.left {
 		c.ResponseWriter.Write(p[:c.left])
 		c.ResponseWriter.(http.Flusher).Flush()
-		panic(http.ErrAbortHandler)
+		c.fault()
+		return 0, io.ErrClosedPipe
 	}
 	c.left -= len(p)
 	return c.ResponseWriter.Write(p)
@@ -153,12 +157,23 @@ func TestPullFallsOver(t *testing.T) {
 	empty := startWith(t, nil)
 	closed := closedPort(t)
 
+	silent := startWith(t, &img)
+	must(t, silent.Stall())
+	t.Cleanup(func() { silent.Continue() })
+
 	mirrors := map[string]struct {
 		url    string
 		served string // who must have given most of the bytes
 	}{
-		"healthy mirror":   {"http://" + full.Addr, "m"},
-		"nothing listens":  {"http://" + closed, origin.Addr},
+		"healthy mirror":        {"http://" + full.Addr, "m"},
+		"nothing listens":       {"http://" + closed, origin.Addr},
+		"accepts and is silent": {"http://" + silent.Addr, origin.Addr},
+		"stalls in the middle of a blob": {front(t, full, func(w http.ResponseWriter, req *http.Request, pass http.Handler) {
+			if strings.Contains(req.URL.Path, "blobs/") {
+				w = &cutWriter{w, 1 << 20, func() { <-req.Context().Done() }}
+			}
+			pass.ServeHTTP(w, req)
+		}), origin.Addr},
 		"lacks the image":  {"http://" + empty.Addr, origin.Addr},
 		"login page":       {front(t, full, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { html(w) }), origin.Addr},
 		"page as manifest": {front(t, full, only("manifests/", html)), "m"},
@@ -170,7 +185,7 @@ func TestPullFallsOver(t *testing.T) {
 		})), origin.Addr},
 		"breaks off in the middle of a blob": {front(t, full, func(w http.ResponseWriter, req *http.Request, pass http.Handler) {
 			if strings.Contains(req.URL.Path, "blobs/") {
-				w = &cutWriter{w, 1 << 20}
+				w = &cutWriter{w, 1 << 20, func() { panic(http.ErrAbortHandler) }}
 			}
 			pass.ServeHTTP(w, req)
 		}), origin.Addr},
@@ -241,7 +256,7 @@ func TestNobodyAnswers(t *testing.T) {
 func TestStrangersAreTurnedAway(t *testing.T) {
 	img := content(t)
 	r := startWith(t, &img)
-	s := newSource("r", &url.URL{Scheme: "http", Host: r.Addr}, repo, nil, nil)
+	s := newSource("r", &url.URL{Scheme: "http", Host: r.Addr}, repo, nil, DefaultLimits)
 	s.origin = true
 	g, err := openGateway(repo, []*source{s})
 	must(t, err)

@@ -40,7 +40,7 @@ func (m *Mirrors) MirrorTest(ctx context.Context, registry string) ([]backend.Mi
 	}
 	var wg sync.WaitGroup
 	for i := range tests {
-		wg.Go(func() { probe(ctx, &tests[i]) })
+		wg.Go(func() { probe(ctx, &tests[i], m.Limits) })
 	}
 	wg.Wait()
 	return tests, nil
@@ -67,7 +67,7 @@ func (m *Mirrors) candidates(c *Config, registry string) []backend.Mirror {
 }
 
 // probe fills in the steps of one test: resolve, connect, tls, ping, manifest.
-func probe(ctx context.Context, t *backend.MirrorTest) {
+func probe(ctx context.Context, t *backend.MirrorTest, limits Limits) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	base, err := parseURL(t.Mirror.URL)
@@ -76,7 +76,7 @@ func probe(ctx context.Context, t *backend.MirrorTest) {
 		return
 	}
 	trace := &stepTrace{}
-	s := newSource(t.Mirror.Name, base, probeRepository, nil, nil)
+	s := newSource(t.Mirror.Name, base, probeRepository, nil, limits)
 	defer s.client.CloseIdleConnections()
 	start := time.Now()
 	err = s.ping(httptrace.WithClientTrace(ctx, trace.hooks()))

@@ -18,19 +18,25 @@ import (
 	"github.com/moby/moby/api/types/registry"
 )
 
-// Time limits of one source. A registry that does not answer in time is passed over.
-const (
-	connectLimit = 5 * time.Second
-	headerLimit  = 15 * time.Second
-	stallLimit   = 20 * time.Second // of a body: no byte for so long
-	maxFailures  = 3                // then the source is left alone for the rest of the pull
-)
+// maxFailures is the number of faults after which a source is left alone for the rest of the pull.
+const maxFailures = 3
+
+// Limits are how long a source may take before it is passed over.
+type Limits struct {
+	Connect time.Duration // TCP, and TLS again
+	Answer  time.Duration // until the headers have come
+	Stall   time.Duration // without a byte of a body
+}
+
+// DefaultLimits suit slow but working lines.
+var DefaultLimits = Limits{Connect: 5 * time.Second, Answer: 15 * time.Second, Stall: 20 * time.Second}
 
 // source is one place of a pull, with its own connections, tokens and faults.
 type source struct {
 	label    string
 	origin   bool     // the registry itself
 	base     *url.URL // of /v2/
+	stall    time.Duration
 	client   *http.Client
 	failures atomic.Int32
 	served   atomic.Int64 // bytes
@@ -41,30 +47,22 @@ type source struct {
 }
 
 // newSource prepares a source; nothing is asked yet. creds may be nil.
-func newSource(label string, base *url.URL, repository string, creds *registry.AuthConfig, base0 http.RoundTripper) *source {
-	if base0 == nil {
-		base0 = newTransport()
-	}
-	manager := challenge.NewSimpleManager()
-	store := credentials{creds}
-	handlers := []auth.AuthenticationHandler{auth.NewBasicHandler(store)}
-	if repository != "" {
-		handlers = append([]auth.AuthenticationHandler{
-			auth.NewTokenHandler(base0, store, repository, "pull"),
-		}, handlers...)
-	}
+func newSource(label string, base *url.URL, repository string, creds *registry.AuthConfig, limits Limits) *source {
+	plain := newTransport(limits)
+	manager, store := challenge.NewSimpleManager(), credentials{creds}
+	authorizer := auth.NewAuthorizer(manager, auth.NewTokenHandler(plain, store, repository, "pull"), auth.NewBasicHandler(store))
 	return &source{
-		label: label, base: base, challenges: manager,
-		client: &http.Client{Transport: transport.NewTransport(base0, auth.NewAuthorizer(manager, handlers...))},
+		label: label, base: base, stall: limits.Stall, challenges: manager,
+		client: &http.Client{Transport: transport.NewTransport(plain, authorizer)},
 	}
 }
 
-func newTransport() *http.Transport {
+func newTransport(limits Limits) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: connectLimit}).DialContext,
-		TLSHandshakeTimeout:   connectLimit,
-		ResponseHeaderTimeout: headerLimit,
+		DialContext:           (&net.Dialer{Timeout: limits.Connect}).DialContext,
+		TLSHandshakeTimeout:   limits.Connect,
+		ResponseHeaderTimeout: limits.Answer,
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       30 * time.Second,
 		ForceAttemptHTTP2:     true,
