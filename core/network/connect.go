@@ -1,0 +1,342 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/google/nftables"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/backend"
+)
+
+// dyingPatience is how long a wanted port's owner may take to vanish: the
+// kernel takes a namespace down some milliseconds after its last process.
+const dyingPatience = 300 * time.Millisecond
+
+// Connect joins a container to the network that its host configuration names.
+// It is called before every start, with a namespace that has only lo; a
+// restart within the namespace needs no other. Errors: errdefs.ErrNotFound for
+// an unknown network, errdefs.ErrConflict for a port that is taken,
+// errdefs.ErrInvalidArgument and errdefs.ErrNotImplemented for what cannot be.
+func (n *Networks) Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
+	mode := req.HostConfig.NetworkMode
+	switch {
+	case mode == "" || mode == network.NetworkDefault || mode == network.NetworkBridge:
+		return n.connectBridge(ctx, req)
+	case mode.IsHost():
+		return n.connectHost(ctx, req)
+	case mode.IsNone():
+		return n.connectNone(ctx, req)
+	case mode.IsContainer():
+		// The other container's namespace, hosts and resolv.conf are shared as they are.
+		return backend.Endpoints{Settings: &container.NetworkSettings{Ports: network.PortMap{}, Networks: map[string]*network.EndpointSettings{}}}, nil
+	}
+	return backend.Endpoints{}, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("network %s not found", mode))
+}
+
+// Disconnect takes back a container's ports and, once the kernel has removed
+// its interface, its address. It may be forgotten: the next Connect notices.
+func (n *Networks) Disconnect(ctx context.Context, containerID string) error {
+	unlock, err := n.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	_, err = n.store.DB.ExecContext(ctx, `UPDATE endpoints SET released = 1 WHERE container = ?`, containerID)
+	if err != nil {
+		return fmt.Errorf("release the addresses of container %s: %w", containerID, err)
+	}
+	return nil
+}
+
+func (n *Networks) connectHost(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return backend.Endpoints{}, err
+	}
+	out := backend.Endpoints{Settings: plainSettings(nets[network.NetworkHost], req)}
+	var gateway netip.Addr
+	if s := nets[network.NetworkBridge].subnet; s.IsValid() {
+		gateway = s.Addr().Next()
+	}
+	if out.Hosts, err = hostHostsWith(req.HostConfig.ExtraHosts, gateway); err != nil {
+		return backend.Endpoints{}, err
+	}
+	out.ResolvConf, err = containerResolvConf(req.HostConfig, false)
+	return out, err
+}
+
+func (n *Networks) connectNone(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return backend.Endpoints{}, err
+	}
+	out := backend.Endpoints{Settings: plainSettings(nets[network.NetworkNone], req)}
+	if out.Hosts, err = containerHosts(req, nil, netip.Addr{}); err != nil {
+		return backend.Endpoints{}, err
+	}
+	out.ResolvConf, err = containerResolvConf(req.HostConfig, true)
+	return out, err
+}
+
+func (n *Networks) connectBridge(ctx context.Context, req backend.EndpointRequest) (out backend.Endpoints, err error) {
+	want, err := requestedEndpoint(req)
+	if err != nil {
+		return out, err
+	}
+	// Whatever needs no lock comes first.
+	if out.ResolvConf, err = containerResolvConf(req.HostConfig, true); err != nil {
+		return out, err
+	}
+	netns, err := unix.Open(req.NetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return out, fmt.Errorf("open the network namespace of container %s: %w", req.Name, err)
+	}
+	defer unix.Close(netns)
+
+	ep, b, rec, err := n.join(ctx, want, netns)
+	if err != nil {
+		return out, err
+	}
+	defer func() {
+		if err != nil {
+			n.undo(context.WithoutCancel(ctx), ep)
+		}
+	}()
+	if err := configureContainer(netns, netip.PrefixFrom(ep.address, b.subnet.Bits()), b.gateway); err != nil {
+		return out, err
+	}
+	if len(ep.ports) > 0 {
+		if err := allowHairpin(ep.veth); err != nil {
+			return out, err
+		}
+	}
+	if out.Hosts, err = containerHosts(req, ep, b.gateway); err != nil {
+		return out, err
+	}
+	out.Settings = bridgeSettings(rec, req, ep, b)
+	return out, nil
+}
+
+// wanted is what a request asks of the bridge.
+type wanted struct {
+	container, name string
+	mac             net.HardwareAddr // nil: derived from the address
+	ports           []portRequest
+}
+
+func requestedEndpoint(req backend.EndpointRequest) (wanted, error) {
+	ports, err := portRequests(req.Config, req.HostConfig)
+	if err != nil {
+		return wanted{}, err
+	}
+	w := wanted{container: req.ContainerID, name: req.Name, ports: ports}
+	if len(req.HostConfig.Links) > 0 {
+		return wanted{}, errdefs.ErrNotImplemented.WithMessage("links between containers are not supported yet")
+	}
+	settings := requestedSettings(req)
+	if settings == nil {
+		return w, nil
+	}
+	if ipam := settings.IPAMConfig; ipam != nil && (ipam.IPv4Address.IsValid() || ipam.IPv6Address.IsValid()) {
+		return wanted{}, errdefs.ErrInvalidArgument.WithMessage("invalid config for network bridge: user specified IP address is supported on user defined networks only")
+	}
+	if len(settings.Aliases) > 0 {
+		return wanted{}, errdefs.ErrInvalidArgument.WithMessage("network-scoped alias is supported only for containers in user defined networks")
+	}
+	w.mac = net.HardwareAddr(settings.MacAddress)
+	return w, nil
+}
+
+// requestedSettings returns what was given for the bridge at create, nil for nothing.
+func requestedSettings(req backend.EndpointRequest) *network.EndpointSettings {
+	if req.Networking == nil {
+		return nil
+	}
+	for _, name := range []string{network.NetworkBridge, network.NetworkDefault} {
+		if s := req.Networking.EndpointsConfig[name]; s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// join does everything that needs the lock: an address, the interface, the
+// ports, and the records of them. The interface exists before the record
+// does, so that a record without interface always means a dead container.
+func (n *Networks) join(ctx context.Context, want wanted, netns int) (*endpoint, bridge, netRecord, error) {
+	fail := func(err error) (*endpoint, bridge, netRecord, error) { return nil, bridge{}, netRecord{}, err }
+	unlock, err := n.lock()
+	if err != nil {
+		return fail(err)
+	}
+	defer unlock()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	rec := nets[network.NetworkBridge]
+	ifs, err := openIfaces()
+	if err != nil {
+		return fail(err)
+	}
+	defer ifs.close()
+	recorded, err := n.endpoints(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	c, err := takeCensus(recorded, ifs, want.container)
+	if err != nil {
+		return fail(err)
+	}
+	b, err := n.ensureBridge(ctx, rec, ifs, c.present())
+	if err != nil {
+		return fail(err)
+	}
+	rec.subnet = b.subnet
+
+	ep, err := newEndpoint(want, b, c.present())
+	if err != nil {
+		return fail(err)
+	}
+	if err := c.allocatePorts(want.ports, ep, ifs); err != nil {
+		return fail(err)
+	}
+	if err := addVeth(ep, b, netns); err != nil {
+		return fail(err)
+	}
+	if err := n.publish(b.subnet, c, ep); err != nil {
+		return fail(err)
+	}
+	if err := n.recordEndpoint(ctx, c.dead, c.released, ep); err != nil {
+		return fail(err)
+	}
+	return ep, b, rec, nil
+}
+
+// undo withdraws an endpoint whose container will not start; its interface
+// goes with the namespace.
+func (n *Networks) undo(ctx context.Context, ep *endpoint) {
+	// An error here changes nothing for the caller: the next Connect sweeps.
+	_ = n.Disconnect(ctx, ep.container)
+}
+
+// census sorts the recorded endpoints by what the kernel knows of them.
+type census struct {
+	alive    []endpoint
+	released []endpoint // their container has ended, their interface is still there
+	dead     []endpoint // their interface is gone
+}
+
+// takeCensus looks at every endpoint's interface. An earlier endpoint of the
+// container that starts now counts as released.
+func takeCensus(recorded []endpoint, ifs ifaces, starting string) (*census, error) {
+	c := &census{}
+	for _, e := range recorded {
+		exists, err := ifs.exists(e.veth)
+		switch {
+		case err != nil:
+			return nil, err
+		case !exists:
+			c.dead = append(c.dead, e)
+		case e.released || e.container == starting:
+			c.released = append(c.released, e)
+		default:
+			c.alive = append(c.alive, e)
+		}
+	}
+	return c, nil
+}
+
+// present are the endpoints whose address a kernel still answers for.
+func (c *census) present() []endpoint { return slices.Concat(c.alive, c.released) }
+
+// withdrawn are the ports that nobody uses any more.
+func (c *census) withdrawn() []publication {
+	var ports []publication
+	for _, e := range slices.Concat(c.released, c.dead) {
+		ports = append(ports, e.ports...)
+	}
+	return ports
+}
+
+// allocatePorts chooses the host's ports. Where a container is in the way,
+// it gets a moment to prove itself dead.
+func (c *census) allocatePorts(requests []portRequest, ep *endpoint, ifs ifaces) error {
+	deadline := time.Now().Add(dyingPatience)
+	for {
+		ep.ports = nil
+		err := newPortTable(c.alive).allocate(requests, ep)
+		owner := ownerInTheWay(err)
+		if owner == nil || time.Now().After(deadline) {
+			return err
+		}
+		exists, lookErr := ifs.exists(owner.veth)
+		if lookErr != nil {
+			return lookErr
+		}
+		if exists {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		id := owner.id
+		c.dead = append(c.dead, *owner)
+		c.alive = slices.DeleteFunc(c.alive, func(e endpoint) bool { return e.id == id })
+	}
+}
+
+// newEndpoint gives the container the lowest free address of the subnet.
+func newEndpoint(want wanted, b bridge, present []endpoint) (*endpoint, error) {
+	used := map[netip.Addr]bool{b.gateway: true}
+	for _, e := range present {
+		used[e.address] = true
+	}
+	address := b.gateway.Next()
+	for used[address] {
+		address = address.Next()
+	}
+	if !b.subnet.Contains(address.Next()) { // the last one is the broadcast address
+		return nil, errdefs.ErrResourceExhausted.WithMessage(fmt.Sprintf("no available IPv4 addresses on this network's address pools: %s (%s)", network.NetworkBridge, b.subnet))
+	}
+	id := newID()
+	ep := &endpoint{id: id, container: want.container, name: want.name, address: address, mac: want.mac, veth: "veth" + id[:11]}
+	if ep.mac == nil {
+		ep.mac = macOf(address)
+	}
+	return ep, nil
+}
+
+// publish makes the packet rules say what the records are about to say:
+// usually one element more, or nothing to do.
+func (n *Networks) publish(subnet netip.Prefix, c *census, ep *endpoint) error {
+	conn, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return fmt.Errorf("open netlink for packet rules: %w", err)
+	}
+	defer conn.CloseLasting()
+	rules := newRuleset(n.table, n.bridge, subnet)
+	intact, err := rules.intact(conn)
+	if err != nil {
+		return err
+	}
+	withdrawn := c.withdrawn()
+	if intact && len(withdrawn) == 0 && len(ep.ports) == 0 {
+		return nil
+	}
+	if intact && rules.update(conn, withdrawn, ep.ports) == nil {
+		return nil
+	}
+	all := slices.Clone(ep.ports)
+	for _, e := range c.alive {
+		all = append(all, e.ports...)
+	}
+	return rules.rebuild(conn, all)
+}

@@ -1,0 +1,259 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
+)
+
+// Addresses of the two machines that the tests play.
+var (
+	hostAddress  = netip.MustParsePrefix("10.99.0.1/24")
+	otherAddress = netip.MustParsePrefix("10.99.0.2/24")
+)
+
+// testHost is a machine of its own: a network namespace that the test's
+// thread lives in, with a second one as a neighbour on its network. Nothing
+// of the real host's network is touched.
+type testHost struct {
+	*Networks
+	ns, other int
+	roots     store.Paths
+}
+
+func newTestHost(t testing.TB) *testHost {
+	t.Helper()
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	h := &testHost{ns: newNetNS(t), other: newNetNS(t)}
+	if err := unix.Setns(h.ns, unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.Flags = "uplink", net.FlagUp
+	pair := netlink.NewVeth(attrs)
+	pair.PeerName, pair.PeerNamespace = "uplink", netlink.NsFd(h.other)
+	check(t, netlink.LinkAdd(pair))
+	check(t, giveAddress("uplink", hostAddress, netip.Addr{}))
+	check(t, inNetNS(h.other, func() error { return giveAddress("uplink", otherAddress, hostAddress.Addr()) }))
+	root := t.TempDir()
+	h.roots = store.Paths{Data: filepath.Join(root, "data"), Exec: filepath.Join(root, "run")}
+	h.Networks = h.open(t)
+	return h
+}
+
+// open is another process on the same store, as far as the module can tell.
+func (h *testHost) open(t testing.TB) *Networks {
+	t.Helper()
+	st, err := store.Open(context.Background(), h.roots)
+	check(t, err)
+	t.Cleanup(func() { st.Close() })
+	n, err := New(context.Background(), st)
+	check(t, err)
+	return n
+}
+
+func giveAddress(ifname string, address netip.Prefix, gateway netip.Addr) error {
+	link, err := netlink.LinkByName(ifname)
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)}); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return err
+	}
+	if !gateway.IsValid() {
+		return nil
+	}
+	return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()})
+}
+
+// newNetNS returns a network namespace with lo up that lives until the test ends.
+func newNetNS(t testing.TB) int {
+	t.Helper()
+	made := make(chan error, 1)
+	fd := -1
+	go func() {
+		runtime.LockOSThread()
+		made <- func() (err error) {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			lo, err := netlink.LinkByName("lo")
+			if err != nil {
+				return err
+			}
+			if err := netlink.LinkSetUp(lo); err != nil {
+				return err
+			}
+			fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			return err
+		}()
+	}()
+	check(t, <-made)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// testContainer is a namespace joined to the bridge.
+type testContainer struct {
+	id      string
+	ns      int
+	out     backend.Endpoints
+	address netip.Addr
+}
+
+func request(id string, ns int, host *container.HostConfig) backend.EndpointRequest {
+	return backend.EndpointRequest{
+		ContainerID: id, Name: "c-" + id, Hostname: id, NetNS: fmt.Sprintf("/proc/self/fd/%d", ns),
+		Config: &container.Config{}, HostConfig: host,
+	}
+}
+
+// start connects a new container that publishes the given ports (`-p`).
+func (h *testHost) start(t testing.TB, id string, ports network.PortMap) *testContainer {
+	t.Helper()
+	c := &testContainer{id: id, ns: newNetNS(t)}
+	var err error
+	c.out, err = h.Connect(t.Context(), request(id, c.ns, &container.HostConfig{PortBindings: ports}))
+	check(t, err)
+	c.address = c.out.Settings.Networks["bridge"].IPAddress
+	return c
+}
+
+// kill ends the container's namespace, as the death of its processes does,
+// and waits until the kernel has removed the host's end of its interface.
+func (c *testContainer) kill(t testing.TB, h *testHost) {
+	t.Helper()
+	// The number stays open, so that the clean-up does not close another file.
+	null, err := os.Open(os.DevNull)
+	check(t, err)
+	defer null.Close()
+	check(t, unix.Dup3(int(null.Fd()), c.ns, unix.O_CLOEXEC))
+	recorded, err := h.endpoints(t.Context())
+	check(t, err)
+	ifs, err := openIfaces()
+	check(t, err)
+	defer ifs.close()
+	for _, e := range recorded {
+		if e.container != c.id {
+			continue
+		}
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			exists, err := ifs.exists(e.veth)
+			check(t, err)
+			if !exists {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("interface %s outlives its namespace", e.veth)
+			}
+		}
+	}
+}
+
+func bindings(specs ...string) network.PortMap {
+	m := network.PortMap{}
+	for _, s := range specs { // hostIP:hostPort:containerPort/proto
+		host, rest, _ := cut3(s)
+		port, container, _ := cut3(rest)
+		b := network.PortBinding{HostPort: port}
+		if host != "" {
+			b.HostIP = netip.MustParseAddr(host)
+		}
+		p := network.MustParsePort(container)
+		m[p] = append(m[p], b)
+	}
+	return m
+}
+
+func cut3(s string) (before, after string, ok bool) {
+	for i := range s {
+		if s[i] == ':' {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// serve answers every connection in a namespace with the peer's address as it sees it.
+func serve(t testing.TB, ns int, address string) {
+	t.Helper()
+	var l net.Listener
+	var pc net.PacketConn
+	check(t, inNetNS(ns, func() (err error) {
+		if l, err = net.Listen("tcp4", address); err != nil {
+			return err
+		}
+		pc, err = net.ListenPacket("udp4", address)
+		return err
+	}))
+	t.Cleanup(func() { l.Close(); pc.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(c, "%s", c.RemoteAddr().(*net.TCPAddr).IP)
+			c.Close()
+		}
+	}()
+	go func() {
+		for buf := make([]byte, 64); ; {
+			_, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			pc.WriteTo([]byte(from.(*net.UDPAddr).IP.String()), from)
+		}
+	}()
+}
+
+// call connects from a namespace and returns what serve answered.
+func call(ns int, proto, address string) (answer string, err error) {
+	err = inNetNS(ns, func() error {
+		c, err := net.DialTimeout(proto+"4", address, time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(time.Second))
+		if proto == "udp" {
+			if _, err := c.Write([]byte("?")); err != nil {
+				return err
+			}
+			buf := make([]byte, 64)
+			n, err := c.Read(buf)
+			answer = string(buf[:n])
+			return err
+		}
+		raw, err := io.ReadAll(c)
+		answer = string(raw)
+		return err
+	})
+	return answer, err
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
