@@ -1,0 +1,32 @@
+package docker
+
+import (
+	"sync"
+	_ "unsafe" // for go:linkname
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// cobra keeps the completion function of every flag of every tree in a package
+// variable and never lets go of it: about a quarter of a megabyte per
+// invocation, fatal for a shell that runs for weeks. There is no call that
+// removes one, so the variable is reached by its name. TestCompletionsForgotten
+// fails when an update of cobra changes it.
+//
+//go:linkname cobraCompletions github.com/spf13/cobra.flagCompletionFunctions
+var cobraCompletions map[*pflag.Flag]cobra.CompletionFunc
+
+//go:linkname cobraCompletionsMutex github.com/spf13/cobra.flagCompletionMutex
+var cobraCompletionsMutex *sync.RWMutex
+
+// forgetCompletions drops the completion functions of a tree that has run.
+func forgetCompletions(root *cobra.Command) {
+	cobraCompletionsMutex.Lock()
+	defer cobraCompletionsMutex.Unlock()
+	visit(root, func(c *cobra.Command) {
+		drop := func(f *pflag.Flag) { delete(cobraCompletions, f) }
+		c.Flags().VisitAll(drop)
+		c.PersistentFlags().VisitAll(drop)
+	})
+}

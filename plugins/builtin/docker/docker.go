@@ -1,0 +1,126 @@
+// Package docker brings docker's own commands in through the door: docker/cli
+// as a library, one DockerCli and one fresh cobra tree per invocation, with the
+// invocation's own streams, environment and engine.
+//
+// The library was written for a process that ends after one command. What that
+// assumes, and what is done about it here:
+//   - it reads the environment of the process: session.go hands it the
+//     invocation's as options;
+//   - it closes its standard input and leaves a reader on it: stdin.go gives it
+//     an input of its own that can be taken away again;
+//   - it exits the process when a context cannot be resolved: session.go asks first;
+//   - cobra keeps every completion function for ever: completions.go drops them;
+//   - its help and template set-up writes package variables: root.go does it once.
+//
+// Its plugin bridge is never used: it exits the process.
+package docker
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/commands"
+	"github.com/spf13/cobra"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// Headings of `help`, in its order.
+const (
+	GroupCommon     = "Common Commands"
+	GroupManagement = "Management Commands"
+	GroupSwarm      = "Swarm Commands"
+	GroupCommands   = "Commands"
+)
+
+// Plugin is the built-in plugin that provides docker's commands.
+type Plugin struct {
+	version string // nacre's, for --version
+	except  []string
+}
+
+// New returns the plugin. The commands named in except stay out, because nacre
+// has its own of that name.
+func New(version string, except ...string) *Plugin { return &Plugin{version: version, except: except} }
+
+var _ plugins.Plugin = (*Plugin)(nil)
+
+// Name implements plugins.Plugin.
+func (p *Plugin) Name() string { return "docker" }
+
+// Close implements plugins.Plugin; nothing outlives an invocation.
+func (p *Plugin) Close() error { return nil }
+
+// Register adds docker's top-level commands, `help`, and the words `docker`
+// and `nacre` that may stand before any command.
+func (p *Plugin) Register(_ context.Context, r *plugins.Registry) error {
+	catalogue, err := p.catalogue()
+	if err != nil {
+		return err
+	}
+	for _, c := range catalogue {
+		if err := r.Add(c); err != nil {
+			return err
+		}
+	}
+	if err := r.Add(plugins.Command{
+		Name: "help", Short: "List the commands, or show the help of one", Group: GroupCommands,
+		Build: p.buildHelp,
+	}); err != nil {
+		return err
+	}
+	return r.Add(plugins.Command{
+		Name: "docker", Aliases: []string{"nacre"}, Hidden: true, Short: "May stand before any command",
+		Build: p.buildPrefix,
+	})
+}
+
+// catalogue builds one tree to learn the names, headings and one-line helps.
+func (p *Plugin) catalogue() ([]plugins.Command, error) {
+	cli, err := command.NewDockerCli(
+		command.WithInputStream(io.NopCloser(strings.NewReader(""))), command.WithCombinedStreams(io.Discard))
+	if err != nil {
+		return nil, err
+	}
+	root := &cobra.Command{Use: "nacre"}
+	commands.AddCommands(root, cli)
+	defer forgetCompletions(root)
+	var list []plugins.Command
+	for _, c := range root.Commands() {
+		if slices.Contains(p.except, c.Name()) {
+			continue
+		}
+		list = append(list, plugins.Command{
+			Name: c.Name(), Aliases: c.Aliases, Short: c.Short, Hidden: c.Hidden, Group: group(c),
+			Build: p.build,
+		})
+	}
+	return list, nil
+}
+
+func group(c *cobra.Command) string {
+	if _, top := c.Annotations["category-top"]; top {
+		return GroupCommon
+	}
+	if _, swarm := c.Annotations["swarm"]; swarm {
+		return GroupSwarm
+	}
+	if c.HasSubCommands() {
+		return GroupManagement
+	}
+	return GroupCommands
+}
+
+// build makes the tree for one invocation.
+func (p *Plugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
+	s, err := newSession(inv)
+	if err != nil {
+		return nil, err
+	}
+	root := newRoot(s)
+	inv.Defer(func() { forgetCompletions(root) })
+	return root, nil
+}

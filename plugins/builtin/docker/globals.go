@@ -1,0 +1,145 @@
+package docker
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/docker/cli/cli/command"
+	cliflags "github.com/docker/cli/cli/flags"
+	"github.com/docker/cli/cli/version"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// globals is the set of docker's options that stand before the command.
+type globals struct {
+	flags   *pflag.FlagSet
+	options *cliflags.ClientOptions
+	version bool
+	help    bool
+}
+
+func newGlobals() *globals {
+	g := &globals{flags: pflag.NewFlagSet("nacre", pflag.ContinueOnError), options: cliflags.NewClientOptions()}
+	setup() // before InstallFlags, which writes a package variable the first time
+	g.options.InstallFlags(g.flags)
+	g.flags.BoolVarP(&g.version, "version", "v", false, "Print version information and quit")
+	g.flags.BoolVarP(&g.help, "help", "h", false, "Print usage")
+	g.flags.Lookup("help").Hidden = true
+	g.flags.SetInterspersed(false)
+	g.flags.Usage = func() {}
+	return g
+}
+
+// SplitGlobals takes docker's options (-H, --context, --tls, …) off the front
+// of the words. It changes nothing in them.
+func SplitGlobals(words []string) (front, rest []string, err error) {
+	g := newGlobals()
+	if err := g.flags.Parse(words); err != nil {
+		return nil, nil, g.flagError(err)
+	}
+	rest = g.flags.Args()
+	return words[:len(words)-len(rest)], rest, nil
+}
+
+func (g *globals) flagError(err error) error {
+	hint := ""
+	if near := nearestFlag(g.flags, err); near != "" {
+		hint = fmt.Sprintf("\nDid you mean %s?\n", near)
+	}
+	return &plugins.StatusError{Status: 125, Err: fmt.Errorf("%w\n%s\nUsage:  nacre [OPTIONS] COMMAND [ARG...]\n\nRun 'nacre --help' for more information", err, hint)}
+}
+
+// buildPrefix is the command `docker` (and `nacre`): it takes the options
+// before the command off and passes the rest to the shell.
+func (p *Plugin) buildPrefix(inv *plugins.Invocation) (*cobra.Command, error) {
+	root := &cobra.Command{Use: "nacre"}
+	root.AddCommand(&cobra.Command{
+		Use: inv.Args[0], DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, words []string) error { return p.runPrefix(cmd, inv, words) },
+	})
+	return root, nil
+}
+
+func (p *Plugin) runPrefix(cmd *cobra.Command, inv *plugins.Invocation, words []string) error {
+	g := newGlobals()
+	if err := g.flags.Parse(words); err != nil {
+		return g.flagError(err)
+	}
+	rest := g.flags.Args()
+	switch {
+	case g.version:
+		fmt.Fprintf(inv.Out, "nacre version %s (docker/cli %s)\n", p.version, version.Version)
+		return nil
+	case g.help && len(rest) == 0:
+		return p.overview(inv, inv.Out)
+	case len(rest) == 0:
+		return p.overview(inv, inv.Err)
+	}
+	if _, known := inv.Shell.Registry().Lookup(rest[0]); !known {
+		return UnknownCommand(inv.Shell.Registry(), rest[0])
+	}
+	if g.help {
+		rest = []string{rest[0], "--help"}
+	}
+	child := *inv
+	child.Args = rest
+	child.Globals = append(append([]string{}, inv.Globals...), words[:len(words)-len(g.flags.Args())]...)
+	if status := inv.Shell.Exec(cmd.Context(), &child); status != 0 {
+		return &plugins.StatusError{Status: status}
+	}
+	return nil
+}
+
+// UnknownCommand is docker's error for a word that is no command, with the
+// nearest command that is one.
+func UnknownCommand(r *plugins.Registry, word string) error {
+	hint := ""
+	if near := plugins.Nearest(word, commandNames(r)); near != "" {
+		hint = fmt.Sprintf("\nDid you mean 'nacre %s'?\n", near)
+	}
+	return &plugins.StatusError{Status: 1, Err: fmt.Errorf("nacre: unknown command: nacre %s\n%s\nRun 'nacre --help' for more information", word, hint)}
+}
+
+func commandNames(r *plugins.Registry) []string {
+	var names []string
+	for _, c := range r.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// apply lays the invocation's environment under the options given: what docker
+// reads from the environment of its process.
+func (g *globals) apply(inv *plugins.Invocation) error {
+	if err := g.flags.Parse(inv.Globals); err != nil {
+		return g.flagError(err)
+	}
+	o := g.options
+	if o.Context == "" && len(o.Hosts) == 0 {
+		if host := lookupEnv(inv.Env, "DOCKER_HOST"); host != "" {
+			o.Hosts = []string{host}
+		} else {
+			o.Context = lookupEnv(inv.Env, command.EnvOverrideContext)
+		}
+	}
+	if dir := lookupEnv(inv.Env, "DOCKER_CONFIG"); dir != "" && !g.flags.Changed("config") {
+		o.ConfigDir = dir
+	}
+	o.SetDefaultOptions(g.flags)
+	return nil
+}
+
+// lookupEnv returns the last value of a name in an environment, "" without one.
+func lookupEnv(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if value, found := strings.CutPrefix(env[i], name+"="); found {
+			return value
+		}
+	}
+	return ""
+}

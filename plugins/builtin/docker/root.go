@@ -1,0 +1,178 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command/commands"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// template is a root command that docker/cli has set up. Doing that writes
+// package variables (cobra's template functions, the help command), so it
+// happens once; fresh roots copy what it has put there.
+var template = sync.OnceValue(func() *cobra.Command {
+	root := &cobra.Command{Use: "nacre"}
+	cli.SetupRootCommand(root)
+	return root
+})
+
+func setup() { template() }
+
+// newRoot builds a fresh tree of docker's commands around a session.
+func newRoot(s *session) *cobra.Command {
+	root := &cobra.Command{
+		Use:                   "nacre [OPTIONS] COMMAND [ARG...]",
+		SilenceUsage:          true,
+		SilenceErrors:         true,
+		TraverseChildren:      true,
+		DisableFlagsInUseLine: true,
+		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE:     func(cmd *cobra.Command, _ []string) error { return supported(cmd, s.cli) },
+	}
+	root.SetIn(s.cli.In())
+	root.SetOut(s.cli.Out())
+	root.SetErr(s.cli.Err())
+	root.SetUsageTemplate(template().UsageTemplate())
+	root.SetHelpTemplate(template().HelpTemplate())
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.PersistentFlags().BoolP("help", "h", false, "Print usage")
+	root.PersistentFlags().MarkShorthandDeprecated("help", "use --help")
+	root.PersistentFlags().Lookup("help").Hidden = true
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	commands.AddCommands(root, s.cli)
+	visit(root, func(c *cobra.Command) { adapt(c, s) })
+	return root
+}
+
+func visit(c *cobra.Command, f func(*cobra.Command)) {
+	for _, child := range c.Commands() {
+		visit(child, f)
+	}
+	f(c)
+}
+
+// adapt changes what a docker command says and returns where it would speak as
+// the program `docker`.
+func adapt(c *cobra.Command, s *session) {
+	if names, ok := c.Annotations["aliases"]; ok {
+		c.Annotations["aliases"] = strings.ReplaceAll(names, "docker ", "nacre ")
+	}
+	c.Example = strings.ReplaceAll(c.Example, "docker ", "nacre ")
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if listsImages(cmd) && s.cli.ConfigFile().ImagesFormat == "" {
+				s.cli.ConfigFile().ImagesFormat = "table" // the list with REPOSITORY and TAG; such a command never saves the file
+			}
+			return translate(run(cmd, args))
+		}
+	}
+	if check := c.Args; check != nil && c.HasSubCommands() {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			return suggestSubcommand(cmd, args, check(cmd, args))
+		}
+	}
+}
+
+// listsImages is true of `images` and `image ls`.
+func listsImages(c *cobra.Command) bool {
+	return c.Name() == "images" || (c.Name() == "ls" && c.HasParent() && c.Parent().Name() == "image")
+}
+
+// translate turns docker's errors into the door's, in nacre's name.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	var status cli.StatusError
+	if errors.As(err, &status) {
+		code := status.StatusCode
+		if code == 0 {
+			code = 1
+		}
+		if err.Error() == "" {
+			return &plugins.StatusError{Status: code}
+		}
+		return &plugins.StatusError{Status: code, Err: renamed(err)}
+	}
+	return renamed(err)
+}
+
+// renamed speaks of nacre where the error speaks of the program docker. The
+// cause stays, so that a cancelled context is still recognised.
+func renamed(err error) error {
+	old := err.Error()
+	text := strings.ReplaceAll(old, "Run 'docker ", "Run 'nacre ")
+	text = strings.ReplaceAll(text, "See 'docker ", "See 'nacre ")
+	if rest, found := strings.CutPrefix(text, "docker: "); found {
+		text = "nacre: " + rest
+	}
+	if text == old {
+		return err
+	}
+	return &renamedError{text: text, cause: err}
+}
+
+type renamedError struct {
+	text  string
+	cause error
+}
+
+func (e *renamedError) Error() string { return e.text }
+func (e *renamedError) Unwrap() error { return e.cause }
+
+// flagError is docker's answer to a wrong flag, with the nearest flag.
+func flagError(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	if near := nearestFlag(cmd.Flags(), err); near != "" {
+		hint = fmt.Sprintf("Did you mean %s?\n\n", near)
+	}
+	return &plugins.StatusError{Status: 125, Err: fmt.Errorf(
+		"%w\n\n%sUsage:  %s\n\nRun '%s --help' for more information", err, hint, cmd.UseLine(), cmd.CommandPath())}
+}
+
+// nearestFlag returns the flag that an unknown long one was probably meant to be.
+func nearestFlag(flags *pflag.FlagSet, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return ""
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := plugins.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return "--" + near
+	}
+	return ""
+}
+
+// suggestSubcommand adds the nearest subcommand to docker's "unknown command".
+func suggestSubcommand(cmd *cobra.Command, args []string, err error) error {
+	if err == nil || len(args) == 0 {
+		return err
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	near := plugins.Nearest(args[0], names)
+	if near == "" {
+		return err
+	}
+	return fmt.Errorf("%w\n\nDid you mean '%s %s'?", err, cmd.CommandPath(), near)
+}

@@ -1,0 +1,122 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/config"
+	"github.com/moby/moby/client"
+	"github.com/sirupsen/logrus"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// session is docker's client for one invocation.
+type session struct {
+	inv *plugins.Invocation
+	cli *command.DockerCli
+}
+
+// newSession resolves where the invocation's requests go and prepares a
+// DockerCli for it. Nothing is dialled before a command asks for it.
+func newSession(inv *plugins.Invocation) (*session, error) {
+	g := newGlobals()
+	if err := g.apply(inv); err != nil {
+		return nil, err
+	}
+	if _, err := logrus.ParseLevel(g.options.LogLevel); err != nil { // the library would exit the process
+		return nil, fmt.Errorf("unable to parse logging level: %s", g.options.LogLevel)
+	}
+	in, release := ownInput(inv.In)
+	inv.Defer(release)
+	cli, err := command.NewDockerCli(
+		command.WithInputStream(in),
+		command.WithOutputStream(orDiscard(inv.Out)),
+		command.WithErrorStream(orDiscard(inv.Err)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{inv: inv, cli: cli}
+	if err := s.initialize(g); err != nil {
+		return nil, err
+	}
+	return s, s.connect(g)
+}
+
+// configDir guards docker/cli's one package variable that an option changes.
+var configDir sync.Mutex
+
+// initialize loads docker's config file and contexts from the folder that this
+// invocation names, and puts the process's own folder back afterwards.
+func (s *session) initialize(g *globals) error {
+	configDir.Lock()
+	defer configDir.Unlock()
+	if before := config.Dir(); g.options.ConfigDir == before {
+		g.options.ConfigDir = "" // nothing to change, nothing to write
+	} else {
+		defer config.SetDir(before)
+	}
+	return s.cli.Initialize(g.options)
+}
+
+// connect chooses the engine: ours unless an option, the environment or
+// docker's config file names a host or a context.
+func (s *session) connect(g *globals) error {
+	var c *client.Client
+	var err error
+	if s.embedded(g) {
+		c, err = client.New(
+			client.WithHost("unix:///run/nacre/nacre.sock"), // a name only: every connection comes from the dialer
+			client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return s.inv.Engine.Dial(ctx) }),
+			client.WithUserAgent("nacre"),
+		)
+	} else {
+		c, err = s.remote(g)
+	}
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return nil
+	}
+	s.inv.Defer(func() { c.Close() })
+	return command.WithAPIClient(c)(s.cli)
+}
+
+func (s *session) embedded(g *globals) bool {
+	return s.inv.Engine != nil && len(g.options.Hosts) == 0 && s.cli.CurrentContext() == command.DefaultContextName
+}
+
+// remote connects as docker does. A context that cannot be resolved is an
+// error here, because the library would exit the process later; the commands
+// that repair contexts do not need it.
+func (s *session) remote(g *globals) (*client.Client, error) {
+	options := *g.options
+	if len(options.Hosts) == 0 {
+		options.Context = s.cli.CurrentContext()
+	}
+	c, err := command.NewAPIClientFromFlags(&options, s.cli.ConfigFile())
+	if err != nil {
+		if len(s.inv.Args) > 0 && (s.inv.Args[0] == "context" || s.inv.Args[0] == "help") {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("Failed to initialize: %w", err) //nolint:staticcheck // docker's words
+	}
+	concrete, ok := c.(*client.Client)
+	if !ok {
+		return nil, fmt.Errorf("connect to the engine: unexpected client %T", c)
+	}
+	return concrete, nil
+}
+
+func orDiscard(w io.Writer) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return w
+}

@@ -1,0 +1,243 @@
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+
+	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// Editor reads the lines of a session. ReadLine returns one line without its
+// newline, io.EOF when there are no more (Ctrl-D), ErrInterrupted when the user
+// gave the line up (Ctrl-C).
+type Editor interface {
+	ReadLine(ctx context.Context) (string, error)
+	Close() error
+}
+
+// Continuer is an Editor that shows another prompt while a statement is not
+// complete yet.
+type Continuer interface {
+	// Continue is called before each ReadLine with what has been typed of the
+	// statement so far, "" at its beginning.
+	Continue(pending string)
+}
+
+// ErrInterrupted says that the user gave up the line being typed.
+var ErrInterrupted = errors.New("interrupted")
+
+// abandonAfter is the number of Ctrl-C after which the shell leaves a command alone.
+const abandonAfter = 3
+
+// session is a shell's main loop with the state that lines hand on to each other.
+type session struct {
+	*Shell
+	runner  *interp.Runner
+	editor  Editor
+	name    string // for error messages; "" at the prompt
+	lines   int    // read so far
+	status  int
+	pending strings.Builder // an incomplete statement
+}
+
+// Loop reads lines and runs them until there are no more, `exit`, or a signal
+// that ends the shell. It returns the exit status of the last command.
+func (s *Shell) Loop(ctx context.Context, name string, e Editor) int {
+	r, err := s.newRunner(name, nil)
+	if err != nil {
+		fmt.Fprintln(s.options.Err, "nacre:", err)
+		return 1
+	}
+	l := &session{Shell: s, runner: r, editor: e, name: name}
+	for {
+		ended, err := l.step(ctx)
+		if err != nil {
+			fmt.Fprintln(s.options.Err, "nacre: read a line:", err)
+			return 1
+		}
+		if sig, ok := errors.AsType[*plugins.SignalError](context.Cause(ctx)); ok {
+			return sig.Status()
+		}
+		if ended {
+			return exitTrap(ctx, l.runner, l.status)
+		}
+	}
+}
+
+// step reads a line and, when that completes a statement, runs it.
+func (l *session) step(ctx context.Context) (ended bool, _ error) {
+	if c, ok := l.editor.(Continuer); ok {
+		c.Continue(l.pending.String())
+	}
+	line, err := l.editor.ReadLine(ctx)
+	switch {
+	case errors.Is(err, ErrInterrupted):
+		l.pending.Reset()
+		l.status = 128 + int(syscall.SIGINT)
+		return false, nil
+	case errors.Is(err, io.EOF):
+		if l.pending.Len() > 0 {
+			return true, l.finish(ctx, line)
+		}
+		return true, nil
+	case ctx.Err() != nil:
+		return true, nil
+	case err != nil:
+		return true, err
+	}
+	l.pending.WriteString(line)
+	l.pending.WriteByte('\n')
+	file, err := l.parse()
+	if incomplete(l.pending.String(), err) {
+		return false, nil
+	}
+	return l.run(ctx, file, err), nil
+}
+
+// finish runs or refuses what was pending when the input ended.
+func (l *session) finish(ctx context.Context, rest string) error {
+	l.pending.WriteString(rest)
+	file, err := l.parse()
+	l.run(ctx, file, err)
+	return nil
+}
+
+func (l *session) parse() (*syntax.File, error) {
+	return syntax.NewParser().Parse(strings.NewReader(l.pending.String()), "")
+}
+
+// incomplete tells whether a statement goes on in the next line.
+func incomplete(text string, err error) bool {
+	if err != nil {
+		return syntax.IsIncomplete(err)
+	}
+	body := strings.TrimSuffix(text, "\n")
+	slashes := len(body) - len(strings.TrimRight(body, `\`))
+	return slashes%2 == 1
+}
+
+// run runs the statements of a complete line.
+func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited bool) {
+	text := l.pending.String()
+	defer func() {
+		l.lines += strings.Count(text, "\n")
+		l.pending.Reset()
+	}()
+	if err != nil {
+		reportSyntax(l.options.Err, l.name, l.lines, text, err)
+		l.status = statusSyntax
+		return false
+	}
+	for _, stmt := range file.Stmts {
+		runner, before := l.runner, l.runner.Subshell() // before: to go on from, should the statement be abandoned
+		status, finished := l.attended(ctx, func(ctx context.Context) int { return l.runStatement(ctx, runner, stmt) })
+		l.status = status
+		if !finished {
+			l.runner = before
+			return false
+		}
+		if l.runner.Exited() && ctx.Err() == nil {
+			return true
+		}
+		if l.status == 128+int(syscall.SIGINT) {
+			return false // Ctrl-C drops the rest of the line
+		}
+	}
+	return false
+}
+
+// patience is how long the shell waits, once told to end, for what it runs.
+const patience = 10 * time.Second
+
+// attended runs something while listening to Ctrl-C: the first one cancels it,
+// the third one leaves it alone, and finished is false. When the shell itself
+// is to end, it waits a while. What runs in the background lives on.
+func (s *Shell) attended(ctx context.Context, run func(context.Context) int) (status int, finished bool) {
+	lineCtx, j := withJob(ctx)
+	done := make(chan int, 1)
+	go func() { done <- run(lineCtx) }()
+	defer s.settle()
+	ending, timeout := ctx.Done(), (<-chan time.Time)(nil)
+	for count := 0; ; {
+		select {
+		case status := <-done:
+			return status, true
+		case sig := <-s.options.Signals:
+			count++
+			cause := &plugins.SignalError{Signal: sig}
+			j.cancel(cause)
+			if count >= abandonAfter {
+				fmt.Fprintln(s.options.Err, "\ngot 3 SIGTERM/SIGINTs, leaving the command alone")
+				return cause.Status(), false
+			}
+		case <-ending:
+			ending, timeout = nil, time.After(patience)
+		case <-timeout:
+			return s.statusOf(ctx, ctx.Err()), false
+		}
+	}
+}
+
+// settle puts the terminal right after a line, whatever ran in it.
+func (s *Shell) settle() {
+	if s.terminal != nil {
+		s.terminal.take()
+		s.terminal.restore()
+	}
+}
+
+// Lines is an Editor over a stream: a script on standard input. It reads no
+// further than the line that it returns, because commands of the script may
+// read what follows.
+type Lines struct{ r io.Reader }
+
+// NewLines returns an Editor that reads from r.
+func NewLines(r io.Reader) *Lines { return &Lines{r: r} }
+
+// ReadLine implements Editor.
+func (l *Lines) ReadLine(ctx context.Context) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		line, err := l.read()
+		read <- result{line, err}
+	}()
+	select {
+	case r := <-read:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+func (l *Lines) read() (string, error) {
+	var line []byte
+	var b [1]byte
+	for {
+		n, err := l.r.Read(b[:])
+		switch {
+		case n == 1 && b[0] == '\n':
+			return string(line), nil
+		case n == 1:
+			line = append(line, b[0])
+		case errors.Is(err, io.EOF) && len(line) > 0:
+			return string(line), nil
+		case err != nil:
+			return "", err
+		}
+	}
+}
+
+// Close implements Editor.
+func (l *Lines) Close() error { return nil }

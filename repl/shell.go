@@ -1,0 +1,134 @@
+// Package repl reads shell text and runs it. The language is mvdan.cc/sh's:
+// variables, pipes, loops, $(…), functions. Words that are nacre commands run
+// in this process, through the door in package plugins; other words run the
+// host's programs. Lines come from a string, a file, standard input, or an
+// Editor at a terminal.
+//
+// A typed line goes: read (loop.go, source.go) → parsed and made ours where a
+// shell keyword hides a container command (rewrite.go) → run by the interpreter
+// → each command dispatched (dispatch.go) → a nacre command, or a program of
+// the host in a process group of its own (program.go, job.go, terminal.go).
+package repl
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/interp"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// Options are what a shell is made of. Nothing is taken from the process.
+type Options struct {
+	Registry *plugins.Registry
+	Engine   plugins.Engine
+	Globals  []string // docker's options before the command (-H, --context, …) that hold for every command
+	In       io.Reader
+	Out, Err io.Writer
+	Env      []string
+	Dir      string
+	// Chdir makes the process follow the shell's working directory, because
+	// docker/cli resolves relative paths against the process's. May be nil.
+	Chdir func(dir string) error
+	// Signals delivers Ctrl-C, which ends the line that runs. What ends the shell cancels its context. May be nil.
+	Signals <-chan os.Signal
+	// Terminal is the controlling terminal of an interactive shell; nil for any other.
+	Terminal *os.File
+}
+
+// Shell runs lines. It is safe for concurrent use: every Source, Exec and run
+// has an interpreter of its own.
+type Shell struct {
+	options  Options
+	terminal *terminal // nil without one
+}
+
+var _ plugins.Shell = (*Shell)(nil)
+
+// New returns a shell.
+func New(o Options) (*Shell, error) {
+	s := &Shell{options: o}
+	if o.Terminal != nil {
+		t, err := newTerminal(o.Terminal)
+		if err != nil {
+			return nil, fmt.Errorf("prepare the terminal: %w", err)
+		}
+		s.terminal = t
+	}
+	return s, nil
+}
+
+// Registry implements plugins.Shell.
+func (s *Shell) Registry() *plugins.Registry { return s.options.Registry }
+
+// Exec implements plugins.Shell. Words of the invocation are not expanded.
+func (s *Shell) Exec(ctx context.Context, inv *plugins.Invocation) int {
+	inv.Shell = s
+	if inv.Engine == nil {
+		inv.Engine = s.options.Engine
+	}
+	if c, ok := s.options.Registry.Lookup(inv.Args[0]); ok {
+		s.follow(inv.Dir)
+		return plugins.Execute(ctx, c, inv)
+	}
+	return s.runProgram(ctx, jobOf(ctx), program{
+		args: inv.Args, env: inv.Env, dir: inv.Dir, in: inv.In, out: inv.Out, err: inv.Err,
+	})
+}
+
+// Source implements plugins.Shell: it runs text as a script of its own, whose
+// variables and working directory do not outlive it.
+func (s *Shell) Source(ctx context.Context, inv *plugins.Invocation, name string, text io.Reader) int {
+	o := s.options
+	o.In, o.Out, o.Err, o.Env, o.Dir, o.Globals = inv.In, inv.Out, inv.Err, inv.Env, inv.Dir, inv.Globals
+	if inv.Engine != nil {
+		o.Engine = inv.Engine
+	}
+	child := &Shell{options: o, terminal: s.terminal}
+	r, err := child.newRunner(name, inv.Args[min(1, len(inv.Args)):])
+	if err != nil {
+		fmt.Fprintln(inv.Err, "nacre:", err)
+		return 1
+	}
+	return child.runText(ctx, r, name, text)
+}
+
+// invocation is what a command of this shell starts from.
+func (s *Shell) invocation(args []string) *plugins.Invocation {
+	o := s.options
+	return &plugins.Invocation{
+		Args: args, In: o.In, Out: o.Out, Err: o.Err, Dir: o.Dir, Env: o.Env, Engine: o.Engine,
+		Globals: slices.Clone(o.Globals), Interactive: s.terminal != nil, Shell: s,
+	}
+}
+
+// newRunner makes an interpreter with the shell's streams, environment and folder.
+func (s *Shell) newRunner(name string, params []string) (*interp.Runner, error) {
+	r, err := interp.New(
+		interp.StdIO(s.options.In, s.options.Out, s.options.Err),
+		interp.Env(expand.ListEnviron(s.options.Env...)),
+		interp.Dir(s.options.Dir),
+		interp.Interactive(s.terminal != nil),
+		interp.Params(append([]string{"--"}, params...)...),
+		interp.CallHandler(s.call),
+		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return s.exec }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("start the shell for %s: %w", name, err)
+	}
+	return r, nil
+}
+
+// follow moves the process to the shell's working directory.
+func (s *Shell) follow(dir string) {
+	if s.options.Chdir != nil && dir != "" {
+		if err := s.options.Chdir(dir); err != nil {
+			fmt.Fprintln(s.options.Err, "nacre:", err)
+		}
+	}
+}
