@@ -3,14 +3,17 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 
 	"github.com/containerd/errdefs"
 	"go.podman.io/storage"
-
-	_ "modernc.org/sqlite" // the database driver, pure Go
+	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Store is one engine's opened state. The layer store is opened on first use,
@@ -27,8 +30,9 @@ type Store struct {
 
 // Open creates the roots where they are missing (mode 0711 for data, 0700 for
 // exec) and opens the database. It fails with errdefs.ErrPermissionDenied
-// without the rights to do so, and with errdefs.ErrFailedPrecondition when a
-// newer nacre has written the database.
+// without the rights to do so, errdefs.ErrDataLoss when the database is
+// damaged and errdefs.ErrResourceExhausted when the disk is full; Migrate fails
+// with errdefs.ErrFailedPrecondition when a newer nacre has written it.
 func Open(ctx context.Context, paths Paths) (*Store, error) {
 	for dir, mode := range map[string]os.FileMode{
 		paths.Data: 0o711, paths.Containers(): 0o710, paths.Volumes(): 0o711, paths.Temp(): 0o700,
@@ -45,10 +49,19 @@ func Open(ctx context.Context, paths Paths) (*Store, error) {
 	return &Store{Paths: paths, DB: db}, nil
 }
 
+// classify gives the errors of opening a class and the user a next step.
 func classify(err error) error {
-	if os.IsPermission(err) {
-		return fmt.Errorf("%w\nhint: run nacre as root, or choose folders of your own with --data-root and --exec-root: %w",
-			err, errdefs.ErrPermissionDenied)
+	var db *sqlite.Error
+	errors.As(err, &db)
+	is := func(code int) bool { return db != nil && db.Code()&0xff == code }
+	hinted := func(hint string, class error) error { return fmt.Errorf("%w\nhint: %s: %w", err, hint, class) }
+	switch {
+	case os.IsPermission(err), errors.Is(err, fs.ErrPermission), is(sqlite3.SQLITE_CANTOPEN), is(sqlite3.SQLITE_READONLY), is(sqlite3.SQLITE_PERM):
+		return hinted("run nacre as root, or choose folders of your own with --data-root and --exec-root", errdefs.ErrPermissionDenied)
+	case is(sqlite3.SQLITE_NOTADB), is(sqlite3.SQLITE_CORRUPT):
+		return hinted("state.db is damaged; put a copy of it back, or move it away to begin anew", errdefs.ErrDataLoss)
+	case errors.Is(err, unix.ENOSPC), is(sqlite3.SQLITE_FULL):
+		return hinted("make room on the disk of the data root", errdefs.ErrResourceExhausted)
 	}
 	return err
 }

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"runtime"
+	"strings"
+
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+)
+
+// The API versions that are served.
+const (
+	MaxVersion = client.MaxAPIVersion
+	MinVersion = "1.24"
+)
+
+// Options is what the handler says about its engine in headers.
+type Options struct {
+	Version string // of nacre, for the Server header
+}
+
+// New returns the handler for the whole API: every route under its plain path
+// and under /v1.NN.
+func New(backends Backends, opts Options) http.Handler {
+	s := &server{Backends: backends, opts: opts, mux: http.NewServeMux()}
+	for _, routes := range [][]route{
+		s.systemRoutes(), s.imageRoutes(), s.containerRoutes(), s.streamRoutes(), s.execRoutes(),
+		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), unservedRoutes(),
+		{{"/", func(http.ResponseWriter, *request) error { return errPageNotFound }}},
+	} {
+		for _, r := range routes {
+			s.mux.Handle(r.pattern, s.adapt(r))
+		}
+	}
+	return s
+}
+
+type server struct {
+	Backends
+	opts Options
+	mux  *http.ServeMux
+}
+
+// route is a pattern of http.ServeMux and what answers it.
+type route struct {
+	pattern string
+	handle  handler
+}
+
+// handler answers one request. An error that it returns becomes the answer, so
+// it returns none once it has begun to write.
+type handler func(w http.ResponseWriter, r *request) error
+
+// request is an HTTP request with what every handler needs of it.
+type request struct {
+	*http.Request
+	version string // of the API that the client speaks
+	query   url.Values
+}
+
+// before says whether the client speaks an API older than version.
+func (r *request) before(version string) bool { return versions.LessThan(r.version, version) }
+
+// when guards routes whose backend is missing: they answer 501.
+func when(served bool, what string, routes []route) []route {
+	if served {
+		return routes
+	}
+	for i := range routes {
+		routes[i].handle = func(http.ResponseWriter, *request) error { return notServed(what) }
+	}
+	return routes
+}
+
+type versionKey struct{}
+
+var versionPrefix = regexp.MustCompile(`^/v([0-9]+(?:\.[0-9]+)*)(/.*)$`)
+
+// ServeHTTP takes the version off the path, checks it, and routes the rest.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.setHeaders(w.Header())
+	version, r := splitVersion(r)
+	if err := checkVersion(version); err != nil {
+		writeError(w, err)
+		return
+	}
+	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), versionKey{}, version)))
+}
+
+func (s *server) setHeaders(h http.Header) {
+	h.Set("Api-Version", MaxVersion)
+	h.Set("Docker-Experimental", "false")
+	h.Set("Ostype", runtime.GOOS)
+	h.Set("Server", "nacre/"+s.opts.Version+" ("+runtime.GOOS+")")
+}
+
+// splitVersion returns the version that the path asks for and the request
+// without it. A path without a version asks for the newest.
+func splitVersion(r *http.Request) (string, *http.Request) {
+	found := versionPrefix.FindStringSubmatch(r.URL.Path)
+	if found == nil {
+		return MaxVersion, r
+	}
+	plain := new(http.Request)
+	*plain = *r
+	plain.URL = new(url.URL)
+	*plain.URL = *r.URL
+	plain.URL.Path = found[2]
+	plain.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, "/v"+found[1])
+	return found[1], plain
+}
+
+func checkVersion(version string) error {
+	if versions.LessThan(version, MinVersion) {
+		return invalid("client version %s is too old. Minimum supported API version is %s, please upgrade your client to a newer version", version, MinVersion)
+	}
+	if versions.GreaterThan(version, MaxVersion) {
+		return invalid("client version %s is too new. Maximum supported API version is %s", version, MaxVersion)
+	}
+	return nil
+}
+
+// adapt makes a http.Handler of a route. ServeMux lets a GET pattern match HEAD
+// too; docker's API has HEAD only where it is spelled out.
+func (s *server) adapt(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		if hr.Method == http.MethodHead && strings.HasPrefix(rt.pattern, "GET ") {
+			writeError(w, errPageNotFound)
+			return
+		}
+		version, _ := hr.Context().Value(versionKey{}).(string)
+		r := &request{Request: hr, version: version, query: hr.URL.Query()}
+		if err := rt.handle(w, r); err != nil {
+			writeError(w, err)
+		}
+	})
+}

@@ -1,0 +1,136 @@
+// Package engine puts the engine together: it opens the store, makes the
+// modules that work on it, and serves core/api over them, on connections in
+// memory (Dial) and on sockets (Serve). There is no daemon: an engine lives as
+// long as the command or the shell that opened it, and any number of them work
+// on one store at the same time.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nacre-sh/nacre/core/api"
+	"github.com/nacre-sh/nacre/core/event"
+	"github.com/nacre-sh/nacre/core/store"
+)
+
+// closeGrace is how long Close waits for requests in work, whose contexts it
+// has cancelled.
+const closeGrace = 3 * time.Second
+
+// Options is what the program says to its engine. The zero value works.
+type Options struct {
+	Version string              // of nacre
+	Commit  string              // that it was built from
+	Self    string              // this program's own file, beside which nacre-shim lies; empty: os.Executable
+	Getenv  func(string) string // the user's environment; nil: os.Getenv
+	Log     *log.Logger         // what the HTTP server has to say; nil: nothing
+}
+
+func (o *Options) complete() {
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.Self == "" {
+		if self, err := os.Executable(); err == nil {
+			o.Self = self
+		}
+	}
+}
+
+// Engine is an open engine.
+type Engine struct {
+	store    *store.Store
+	events   *event.Log
+	opts     Options
+	server   *http.Server
+	memory   *memoryListener
+	inMemory sync.Once      // starts serving memory
+	work     sync.WaitGroup // requests in work
+	cancel   context.CancelFunc
+	closers  []func() error
+}
+
+// Open opens the engine whose files lie at paths. Errors are
+// errdefs.ErrPermissionDenied, errdefs.ErrFailedPrecondition (a newer nacre
+// wrote the store) or errdefs.ErrDataLoss (the state file is damaged). It
+// starts nothing and opens the layers only when they are needed.
+func Open(ctx context.Context, paths store.Paths, opts Options) (*Engine, error) {
+	opts.complete()
+	st, err := store.Open(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{store: st, events: event.New(paths.Events()), opts: opts, memory: newMemoryListener()}
+	backends, err := e.modules(ctx)
+	if err != nil {
+		return nil, errors.Join(err, e.closeModules())
+	}
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	e.cancel = cancel
+	e.server = &http.Server{
+		Handler:           e.counted(api.New(backends, api.Options{Version: opts.Version})),
+		ErrorLog:          logger(opts.Log),
+		ReadHeaderTimeout: time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	return e, nil
+}
+
+// counted keeps count of the requests in work, for Close.
+func (e *Engine) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.work.Add(1)
+		defer e.work.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Close ends all connections and, once the requests in work have noticed,
+// closes the store. Containers go on.
+func (e *Engine) Close() error {
+	e.cancel()
+	errServer := e.server.Close()
+	idle := make(chan struct{})
+	go func() {
+		e.work.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(closeGrace):
+	}
+	return errors.Join(errServer, e.memory.Close(), e.closeModules())
+}
+
+func (e *Engine) closeModules() error {
+	var errs []error
+	for i := len(e.closers) - 1; i >= 0; i-- {
+		errs = append(errs, e.closers[i]())
+	}
+	if err := e.store.Close(); err != nil {
+		errs = append(errs, fmt.Errorf("close the store: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+func logger(given *log.Logger) *log.Logger {
+	if given != nil {
+		return given
+	}
+	return log.New(discard{}, "", 0)
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }

@@ -1,0 +1,152 @@
+// Package system answers for the engine as a whole: what it is, what the host
+// offers, and whether a registry knows a user. What other modules know (counts,
+// mirrors) it asks through functions that core/engine wires.
+package system
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/api/types/system"
+
+	"github.com/nacre-sh/nacre/core/store"
+)
+
+// Counts is how many objects the engine has.
+type Counts struct {
+	Running, Paused, Stopped int
+	Images                   int
+}
+
+// Config is what the module needs of its surroundings. The functions may be nil.
+type Config struct {
+	Store   *store.Store
+	Version string // of nacre
+	Commit  string
+	Count   func(context.Context) (Counts, error)
+	// Mirrors lists, per registry, the URLs that a pull tries first.
+	Mirrors func(context.Context) (map[string][]string, error)
+	// Getenv reads the proxy settings that pulls use.
+	Getenv func(string) string
+}
+
+// System is the module; it meets core/api's interface of the same name.
+type System struct{ cfg Config }
+
+// New makes the module; it touches nothing yet.
+func New(cfg Config) *System { return &System{cfg} }
+
+// schema keeps the engine's identity, which is made when it is first asked for.
+var schema = store.Module{Name: "system", Steps: []string{`CREATE TABLE engine (id TEXT NOT NULL)`}}
+
+// Info answers `docker info`.
+func (s *System) Info(ctx context.Context) (system.Info, error) {
+	host := readHost()
+	info := system.Info{
+		Driver:         "overlay2",
+		DriverStatus:   s.driverStatus(),
+		Plugins:        system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "null"}, Log: []string{"json-file", "none"}},
+		LoggingDriver:  "json-file",
+		CgroupDriver:   "cgroupfs",
+		NFd:            openDescriptors(),
+		NGoroutines:    runtime.NumGoroutine(),
+		SystemTime:     time.Now().Format(time.RFC3339Nano),
+		DockerRootDir:  s.cfg.Store.Paths.Data,
+		ServerVersion:  s.cfg.Version,
+		Runtimes:       map[string]system.RuntimeWithStatus{"runc": {Runtime: system.Runtime{Path: "nacre-shim"}}},
+		DefaultRuntime: "runc",
+		RuncCommit:     system.Commit{ID: moduleVersion("github.com/opencontainers/runc")},
+		Swarm:          swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
+		// Containers never depend on an engine that runs.
+		LiveRestoreEnabled: true,
+		CDISpecDirs:        []string{},
+		Labels:             []string{},
+		IndexServerAddress: "https://index.docker.io/v1/",
+	}
+	host.fill(&info)
+	s.proxies(&info)
+	if err := s.identify(ctx, &info); err != nil {
+		return info, err
+	}
+	if err := s.count(ctx, &info); err != nil {
+		return info, err
+	}
+	return info, s.registries(ctx, &info)
+}
+
+func (s *System) identify(ctx context.Context, info *system.Info) error {
+	if name, err := os.Hostname(); err == nil {
+		info.Name = name
+	}
+	db := s.cfg.Store
+	if err := db.Migrate(ctx, schema); err != nil {
+		return err
+	}
+	const first = `INSERT INTO engine (id) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM engine)`
+	const read = `SELECT id FROM engine LIMIT 1`
+	if db.DB.QueryRowContext(ctx, read).Scan(&info.ID) == nil {
+		return nil
+	}
+	if _, err := db.DB.ExecContext(ctx, first, uuid.NewString()); err != nil {
+		return fmt.Errorf("name the engine: %w", err)
+	}
+	if err := db.DB.QueryRowContext(ctx, read).Scan(&info.ID); err != nil {
+		return fmt.Errorf("read the engine's id: %w", err)
+	}
+	return nil
+}
+
+func (s *System) count(ctx context.Context, info *system.Info) error {
+	if s.cfg.Count == nil {
+		return nil
+	}
+	n, err := s.cfg.Count(ctx)
+	if err != nil {
+		return fmt.Errorf("count the engine's objects: %w", err)
+	}
+	info.ContainersRunning, info.ContainersPaused, info.ContainersStopped = n.Running, n.Paused, n.Stopped
+	info.Containers = n.Running + n.Paused + n.Stopped
+	info.Images = n.Images
+	return nil
+}
+
+func (s *System) proxies(info *system.Info) {
+	if s.cfg.Getenv == nil {
+		return
+	}
+	either := func(upper, lower string) string {
+		if v := s.cfg.Getenv(upper); v != "" {
+			return v
+		}
+		return s.cfg.Getenv(lower)
+	}
+	info.HTTPProxy = withoutPassword(either("HTTP_PROXY", "http_proxy"))
+	info.HTTPSProxy = withoutPassword(either("HTTPS_PROXY", "https_proxy"))
+	info.NoProxy = either("NO_PROXY", "no_proxy")
+}
+
+// Version answers `docker version`; core/api adds the API's versions.
+func (s *System) Version(context.Context) (system.VersionResponse, error) {
+	v := system.VersionResponse{
+		Platform:      system.PlatformInfo{Name: "nacre"},
+		Version:       s.cfg.Version,
+		Os:            runtime.GOOS,
+		Arch:          runtime.GOARCH,
+		GitCommit:     s.cfg.Commit,
+		GoVersion:     runtime.Version(),
+		KernelVersion: kernelVersion(),
+	}
+	v.Components = components(s.cfg.Version, s.cfg.Commit)
+	return v, nil
+}
+
+var _ interface {
+	Info(context.Context) (system.Info, error)
+	Auth(context.Context, registry.AuthConfig) (registry.AuthResponse, error)
+} = (*System)(nil)
