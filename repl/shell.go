@@ -98,6 +98,12 @@ func (s *Shell) Source(ctx context.Context, inv *plugins.Invocation, name string
 	return child.runText(ctx, r, name, text)
 }
 
+// Once runs one command whose words need no shell and returns its exit status.
+func (s *Shell) Once(ctx context.Context, words []string) int {
+	status, _ := s.attended(ctx, func(ctx context.Context) int { return s.Exec(ctx, s.invocation(words)) })
+	return status
+}
+
 // invocation is what a command of this shell starts from.
 func (s *Shell) invocation(args []string) *plugins.Invocation {
 	o := s.options

@@ -1,3 +1,46 @@
+// Command nacre is the shell for containers. This file and its neighbours only
+// assemble: options, streams and signals of the process on one side, the shell,
+// the plugins and the engine on the other.
 package main
 
-func main() {}
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"go.podman.io/storage/pkg/reexec"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+func main() {
+	if reexec.Init() { // the layer store runs this program again to unpack in a chroot
+		return
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program: everything below takes its streams, words and environment
+// as parameters.
+func run(words []string, in, out, errs *os.File) int {
+	o, err := parseOptions(words)
+	if err != nil {
+		return usageError(errs, err)
+	}
+	ctx, signals, stop := listen(context.Background(), in)
+	defer stop()
+	p, err := assemble(ctx, o, in, out, errs)
+	if err != nil {
+		fmt.Fprintln(errs, "nacre:", err)
+		return 1
+	}
+	defer p.close()
+	return p.start(ctx, signals)
+}
+
+func usageError(w io.Writer, err error) int {
+	fmt.Fprintf(w, "nacre: %v\n\nRun 'nacre --help' for more information\n", err)
+	return 125
+}

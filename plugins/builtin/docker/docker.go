@@ -18,12 +18,15 @@ package docker
 import (
 	"context"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/command/commands"
+	"github.com/docker/cli/cli/version"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nacre-sh/nacre/plugins"
 )
@@ -36,15 +39,44 @@ const (
 	GroupCommands   = "Commands"
 )
 
-// Plugin is the built-in plugin that provides docker's commands.
-type Plugin struct {
-	version string // nacre's, for --version
-	except  []string
+// Options are what the plugin must know of the program it is part of.
+type Options struct {
+	Version string         // nacre's, for --version
+	Except  []string       // commands that stay out, because nacre has its own of that name
+	Flags   *pflag.FlagSet // the program's own options, for help; may be nil
 }
 
-// New returns the plugin. The commands named in except stay out, because nacre
-// has its own of that name.
-func New(version string, except ...string) *Plugin { return &Plugin{version: version, except: except} }
+// Plugin is the built-in plugin that provides docker's commands.
+type Plugin struct{ options Options }
+
+// New returns the plugin.
+func New(o Options) *Plugin {
+	identify(o.Version)
+	return &Plugin{options: o}
+}
+
+// identify fills in what the library's build would have: its own version, and
+// whose client it is, for `version` and `info`.
+func identify(nacre string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	version.PlatformName = "nacre " + nacre
+	for _, m := range info.Deps {
+		if m.Path == "github.com/docker/cli" {
+			version.Version = strings.TrimSuffix(strings.TrimPrefix(m.Version, "v"), "+incompatible")
+		}
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			version.GitCommit = s.Value[:min(len(s.Value), 7)]
+		case "vcs.time":
+			version.BuildTime = s.Value
+		}
+	}
+}
 
 var _ plugins.Plugin = (*Plugin)(nil)
 
@@ -90,7 +122,7 @@ func (p *Plugin) catalogue() ([]plugins.Command, error) {
 	defer forgetCompletions(root)
 	var list []plugins.Command
 	for _, c := range root.Commands() {
-		if slices.Contains(p.except, c.Name()) {
+		if slices.Contains(p.options.Except, c.Name()) {
 			continue
 		}
 		list = append(list, plugins.Command{

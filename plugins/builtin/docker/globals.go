@@ -33,16 +33,10 @@ func newGlobals() *globals {
 	return g
 }
 
-// SplitGlobals takes docker's options (-H, --context, --tls, …) off the front
-// of the words. It changes nothing in them.
-func SplitGlobals(words []string) (front, rest []string, err error) {
-	g := newGlobals()
-	if err := g.flags.Parse(words); err != nil {
-		return nil, nil, g.flagError(err)
-	}
-	rest = g.flags.Args()
-	return words[:len(words)-len(rest)], rest, nil
-}
+// GlobalFlags are docker's options before the command, for a program that has
+// further ones beside them. What it parses goes into Invocation.Globals as
+// --name=value.
+func GlobalFlags() *pflag.FlagSet { return newGlobals().flags }
 
 func (g *globals) flagError(err error) error {
 	hint := ""
@@ -71,7 +65,7 @@ func (p *Plugin) runPrefix(cmd *cobra.Command, inv *plugins.Invocation, words []
 	rest := g.flags.Args()
 	switch {
 	case g.version:
-		fmt.Fprintf(inv.Out, "nacre version %s (docker/cli %s)\n", p.version, version.Version)
+		fmt.Fprintf(inv.Out, "nacre version %s (docker/cli %s)\n", p.options.Version, version.Version)
 		return nil
 	case g.help && len(rest) == 0:
 		return p.overview(inv, inv.Out)

@@ -39,14 +39,21 @@ func (p *Plugin) buildHelp(inv *plugins.Invocation) (*cobra.Command, error) {
 // overview lists the commands under their headings, docker's first.
 func (p *Plugin) overview(inv *plugins.Invocation, w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("Usage:  nacre [OPTIONS] COMMAND [ARG...]\n\nA shell for containers: no daemon, docker's commands\n")
+	b.WriteString("Usage:  nacre [OPTIONS]                     open the shell, or run the script on standard input\n" +
+		"        nacre [OPTIONS] COMMAND [ARG...]    run one command\n" +
+		"        nacre [OPTIONS] FILE [ARG...]       run a script\n\n" +
+		"A shell for containers: docker's commands, no daemon\n")
 	for _, heading := range headings(inv.Shell.Registry()) {
 		fmt.Fprintf(&b, "\n%s:\n", heading.name)
 		for _, c := range heading.commands {
 			fmt.Fprintf(&b, "  %-11s %s\n", c.Name, c.Short)
 		}
 	}
-	fmt.Fprintf(&b, "\nGlobal Options:\n%s", newGlobals().flags.FlagUsagesWrapped(100))
+	flags := p.options.Flags
+	if flags == nil {
+		flags = newGlobals().flags
+	}
+	fmt.Fprintf(&b, "\nGlobal Options:\n%s", flags.FlagUsagesWrapped(100))
 	b.WriteString("\nRun 'nacre COMMAND --help' for more information on a command.\n")
 	b.WriteString("At the prompt and in scripts the word nacre (or docker) may be left out.\n")
 	_, err := io.WriteString(w, b.String())

@@ -108,6 +108,9 @@ func translate(err error) error {
 // renamed speaks of nacre where the error speaks of the program docker. The
 // cause stays, so that a cancelled context is still recognised.
 func renamed(err error) error {
+	if broken, ok := errors.AsType[*engineError](err); ok {
+		return fmt.Errorf("nacre: %w", broken)
+	}
 	old := err.Error()
 	text := strings.ReplaceAll(old, "Run 'docker ", "Run 'nacre ")
 	text = strings.ReplaceAll(text, "See 'docker ", "See 'nacre ")

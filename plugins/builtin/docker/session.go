@@ -72,7 +72,7 @@ func (s *session) connect(g *globals) error {
 	if s.embedded(g) {
 		c, err = client.New(
 			client.WithHost("unix:///run/nacre/nacre.sock"), // a name only: every connection comes from the dialer
-			client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return s.inv.Engine.Dial(ctx) }),
+			client.WithDialContext(s.dial),
 			client.WithUserAgent("nacre"),
 		)
 	} else {
@@ -87,6 +87,22 @@ func (s *session) connect(g *globals) error {
 	s.inv.Defer(func() { c.Close() })
 	return command.WithAPIClient(c)(s.cli)
 }
+
+// dial connects to the embedded engine, which opens it the first time.
+func (s *session) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	conn, err := s.inv.Engine.Dial(ctx)
+	if err != nil && ctx.Err() == nil {
+		return nil, &engineError{err}
+	}
+	return conn, err
+}
+
+// engineError says why the embedded engine cannot be used. It is shown alone:
+// the URL of a connection in memory helps nobody.
+type engineError struct{ cause error }
+
+func (e *engineError) Error() string { return e.cause.Error() }
+func (e *engineError) Unwrap() error { return e.cause }
 
 func (s *session) embedded(g *globals) bool {
 	return s.inv.Engine != nil && len(g.options.Hosts) == 0 && s.cli.CurrentContext() == command.DefaultContextName
