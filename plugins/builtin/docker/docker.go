@@ -9,7 +9,7 @@
 //   - it closes its standard input and leaves a reader on it: stdin.go gives it
 //     an input of its own that can be taken away again;
 //   - it exits the process when a context cannot be resolved: session.go asks first;
-//   - cobra keeps every completion function for ever: completions.go drops them;
+//   - cobra keeps every completion function for ever: plugins.ForgetCompletions drops them;
 //   - its help and template set-up writes package variables: root.go does it once.
 //
 // Its plugin bridge is never used: it exits the process.
@@ -119,7 +119,7 @@ func (p *Plugin) catalogue() ([]plugins.Command, error) {
 	}
 	root := &cobra.Command{Use: "nacre"}
 	commands.AddCommands(root, cli)
-	defer forgetCompletions(root)
+	defer plugins.ForgetCompletions(root)
 	var list []plugins.Command
 	for _, c := range root.Commands() {
 		if slices.Contains(p.options.Except, c.Name()) {
@@ -153,6 +153,6 @@ func (p *Plugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
 		return nil, err
 	}
 	root := newRoot(s)
-	inv.Defer(func() { forgetCompletions(root) })
+	inv.Defer(func() { plugins.ForgetCompletions(root) })
 	return root, nil
 }

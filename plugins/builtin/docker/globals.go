@@ -40,7 +40,7 @@ func GlobalFlags() *pflag.FlagSet { return newGlobals().flags }
 
 func (g *globals) flagError(err error) error {
 	hint := ""
-	if near := nearestFlag(g.flags, err); near != "" {
+	if near := plugins.NearestFlag(g.flags, err); near != "" {
 		hint = fmt.Sprintf("\nDid you mean %s?\n", near)
 	}
 	return &plugins.StatusError{Status: 125, Err: fmt.Errorf("%w\n%s\nUsage:  nacre [OPTIONS] COMMAND [ARG...]\n\nRun 'nacre --help' for more information", err, hint)}

@@ -9,7 +9,6 @@ import (
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command/commands"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/nacre-sh/nacre/plugins"
 )
@@ -41,7 +40,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetErr(s.cli.Err())
 	root.SetUsageTemplate(template().UsageTemplate())
 	root.SetHelpTemplate(template().HelpTemplate())
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(plugins.FlagError)
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.PersistentFlags().BoolP("help", "h", false, "Print usage")
 	root.PersistentFlags().MarkShorthandDeprecated("help", "use --help")
@@ -130,37 +129,6 @@ type renamedError struct {
 
 func (e *renamedError) Error() string { return e.text }
 func (e *renamedError) Unwrap() error { return e.cause }
-
-// flagError is docker's answer to a wrong flag, with the nearest flag.
-func flagError(cmd *cobra.Command, err error) error {
-	if err == nil {
-		return nil
-	}
-	hint := ""
-	if near := nearestFlag(cmd.Flags(), err); near != "" {
-		hint = fmt.Sprintf("Did you mean %s?\n\n", near)
-	}
-	return &plugins.StatusError{Status: 125, Err: fmt.Errorf(
-		"%w\n\n%sUsage:  %s\n\nRun '%s --help' for more information", err, hint, cmd.UseLine(), cmd.CommandPath())}
-}
-
-// nearestFlag returns the flag that an unknown long one was probably meant to be.
-func nearestFlag(flags *pflag.FlagSet, err error) string {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
-		return ""
-	}
-	var names []string
-	flags.VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, f.Name)
-		}
-	})
-	if near := plugins.Nearest(unknown.GetSpecifiedName(), names); near != "" {
-		return "--" + near
-	}
-	return ""
-}
 
 // suggestSubcommand adds the nearest subcommand to docker's "unknown command".
 func suggestSubcommand(cmd *cobra.Command, args []string, err error) error {

@@ -1,4 +1,4 @@
-package docker
+package plugins
 
 import (
 	"sync"
@@ -20,8 +20,8 @@ var cobraCompletions map[*pflag.Flag]cobra.CompletionFunc
 //go:linkname cobraCompletionsMutex github.com/spf13/cobra.flagCompletionMutex
 var cobraCompletionsMutex *sync.RWMutex
 
-// forgetCompletions drops the completion functions of a tree that has run.
-func forgetCompletions(root *cobra.Command) {
+// ForgetCompletions drops the completion functions of a tree that has run.
+func ForgetCompletions(root *cobra.Command) {
 	cobraCompletionsMutex.Lock()
 	defer cobraCompletionsMutex.Unlock()
 	visit(root, func(c *cobra.Command) {
@@ -29,4 +29,11 @@ func forgetCompletions(root *cobra.Command) {
 		c.Flags().VisitAll(drop)
 		c.PersistentFlags().VisitAll(drop)
 	})
+}
+
+func visit(c *cobra.Command, f func(*cobra.Command)) {
+	for _, child := range c.Commands() {
+		visit(child, f)
+	}
+	f(c)
 }

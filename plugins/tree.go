@@ -1,0 +1,52 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// NewRoot returns the root of a command tree of nacre's own: it prints nothing
+// by itself and answers wrong flags as docker's commands do.
+func NewRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use: "nacre", SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetFlagErrorFunc(FlagError)
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	return root
+}
+
+// FlagError is docker's answer to a wrong flag, with the nearest flag.
+func FlagError(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	if near := NearestFlag(cmd.Flags(), err); near != "" {
+		hint = fmt.Sprintf("Did you mean %s?\n\n", near)
+	}
+	return &StatusError{Status: 125, Err: fmt.Errorf(
+		"%w\n\n%sUsage:  %s\n\nRun '%s --help' for more information", err, hint, cmd.UseLine(), cmd.CommandPath())}
+}
+
+// NearestFlag returns the flag that an unknown long one was probably meant to be.
+func NearestFlag(flags *pflag.FlagSet, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return ""
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return "--" + near
+	}
+	return ""
+}
