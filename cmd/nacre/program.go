@@ -16,6 +16,7 @@ import (
 
 	"github.com/nacre-sh/nacre/plugins"
 	"github.com/nacre-sh/nacre/plugins/builtin/docker"
+	"github.com/nacre-sh/nacre/plugins/builtin/mirror"
 	"github.com/nacre-sh/nacre/plugins/builtin/xargs"
 	"github.com/nacre-sh/nacre/repl"
 )
@@ -59,6 +60,8 @@ func (p *program) builtins() []plugins.Plugin {
 	return []plugins.Plugin{
 		docker.New(docker.Options{Version: version, Flags: p.options.flags}),
 		xargs.Plugin{},
+		mirror.Plugin{},
+		servePlugin{p.engine},
 	}
 }
 
