@@ -102,28 +102,32 @@ func (n *Networks) connectBridge(ctx context.Context, req backend.EndpointReques
 	}
 	defer unix.Close(netns)
 
-	ep, b, rec, err := n.join(ctx, want, netns)
+	j, err := n.join(ctx, want, netns)
 	if err != nil {
 		return out, err
 	}
 	defer func() {
 		if err != nil {
-			n.undo(context.WithoutCancel(ctx), ep)
+			n.undo(context.WithoutCancel(ctx), j.endpoint)
 		}
 	}()
-	if err := configureContainer(netns, netip.PrefixFrom(ep.address, b.subnet.Bits()), b.gateway); err != nil {
+	if err := <-j.configured; err != nil {
 		return out, err
 	}
-	if len(ep.ports) > 0 {
-		if err := allowHairpin(ep.veth); err != nil {
-			return out, err
-		}
-	}
-	if out.Hosts, err = containerHosts(req, ep, b.gateway); err != nil {
+	if out.Hosts, err = containerHosts(req, j.endpoint, j.bridge.gateway); err != nil {
 		return out, err
 	}
-	out.Settings = bridgeSettings(rec, req, ep, b)
+	out.Settings = bridgeSettings(j.record, req, j.endpoint, j.bridge)
 	return out, nil
+}
+
+// joined is an endpoint on the bridge. Its container's side is configured at
+// the same time as rules and records are written: wait for configured.
+type joined struct {
+	endpoint   *endpoint
+	bridge     bridge
+	record     netRecord
+	configured <-chan error
 }
 
 // wanted is what a request asks of the bridge.
@@ -172,54 +176,51 @@ func requestedSettings(req backend.EndpointRequest) *network.EndpointSettings {
 // join does everything that needs the lock: an address, the interface, the
 // ports, and the records of them. The interface exists before the record
 // does, so that a record without interface always means a dead container.
-func (n *Networks) join(ctx context.Context, want wanted, netns int) (*endpoint, bridge, netRecord, error) {
-	fail := func(err error) (*endpoint, bridge, netRecord, error) { return nil, bridge{}, netRecord{}, err }
+func (n *Networks) join(ctx context.Context, want wanted, netns int) (*joined, error) {
 	unlock, err := n.lock()
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	defer unlock()
-	nets, err := n.networks(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	rec := nets[network.NetworkBridge]
 	ifs, err := openIfaces()
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	defer ifs.close()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return nil, err
+	}
 	recorded, err := n.endpoints(ctx)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	c, err := takeCensus(recorded, ifs, want.container)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	b, err := n.ensureBridge(ctx, rec, ifs, c.present())
+	j := &joined{record: nets[network.NetworkBridge]}
+	if j.bridge, err = n.ensureBridge(ctx, j.record, ifs, c.present()); err != nil {
+		return nil, err
+	}
+	if j.endpoint, err = newEndpoint(want, j.bridge, c.present()); err != nil {
+		return nil, err
+	}
+	if err := c.allocatePorts(want.ports, j.endpoint, ifs); err != nil {
+		return nil, err
+	}
+	if err := addVeth(j.endpoint, j.bridge, netns); err != nil {
+		return nil, err
+	}
+	j.configured = configure(j.endpoint, j.bridge, netns)
+	if err = n.publish(j.bridge.subnet, c, j.endpoint); err == nil {
+		err = n.recordEndpoint(ctx, c.dead, c.released, j.endpoint)
+	}
 	if err != nil {
-		return fail(err)
+		<-j.configured // netns is the caller's
+		return nil, err
 	}
-	rec.subnet = b.subnet
-
-	ep, err := newEndpoint(want, b, c.present())
-	if err != nil {
-		return fail(err)
-	}
-	if err := c.allocatePorts(want.ports, ep, ifs); err != nil {
-		return fail(err)
-	}
-	if err := addVeth(ep, b, netns); err != nil {
-		return fail(err)
-	}
-	if err := n.publish(b.subnet, c, ep); err != nil {
-		return fail(err)
-	}
-	if err := n.recordEndpoint(ctx, c.dead, c.released, ep); err != nil {
-		return fail(err)
-	}
-	return ep, b, rec, nil
+	return j, nil
 }
 
 // undo withdraws an endpoint whose container will not start; its interface
@@ -314,6 +315,15 @@ func newEndpoint(want wanted, b bridge, present []endpoint) (*endpoint, error) {
 	return ep, nil
 }
 
+// settling is how long the kernel needs to free what a rule change replaced.
+const settling = 100 * time.Millisecond
+
+// closeLater closes a netlink socket when that costs nothing any more: right
+// after a change, closing waits some 10 ms, with the kernel's lock on all rules held.
+func closeLater(conn *nftables.Conn) {
+	time.AfterFunc(settling, func() { conn.CloseLasting() })
+}
+
 // publish makes the packet rules say what the records are about to say:
 // usually one element more, or nothing to do.
 func (n *Networks) publish(subnet netip.Prefix, c *census, ep *endpoint) error {
@@ -321,7 +331,7 @@ func (n *Networks) publish(subnet netip.Prefix, c *census, ep *endpoint) error {
 	if err != nil {
 		return fmt.Errorf("open netlink for packet rules: %w", err)
 	}
-	defer conn.CloseLasting()
+	defer closeLater(conn)
 	rules := newRuleset(n.table, n.bridge, subnet)
 	intact, err := rules.intact(conn)
 	if err != nil {

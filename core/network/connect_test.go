@@ -1,6 +1,7 @@
 package network
 
 import (
+	"fmt"
 	"os/exec"
 	"testing"
 
@@ -48,11 +49,11 @@ func TestPublishedPortsAreReachableFromEverywhere(t *testing.T) {
 
 func BenchmarkConnect(b *testing.B) {
 	h := newTestHost(b)
-	for b.Loop() {
+	for i := 0; b.Loop(); i++ {
 		b.StopTimer()
 		ns := newNetNS(b)
 		b.StartTimer()
-		_, err := h.Connect(b.Context(), request("bench", ns, &container.HostConfig{PortBindings: bindings("::80/tcp")}))
+		_, err := h.Connect(b.Context(), request(fmt.Sprint("bench", i), ns, &container.HostConfig{PortBindings: bindings("::80/tcp")}))
 		check(b, err)
 	}
 }

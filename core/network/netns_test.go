@@ -7,8 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,9 +28,24 @@ var (
 	otherAddress = netip.MustParsePrefix("10.99.0.2/24")
 )
 
-// testHost is a machine of its own: a network namespace that the test's
-// thread lives in, with a second one as a neighbour on its network. Nothing
-// of the real host's network is touched.
+// TestMain runs the tests in a network namespace of their own, a second time
+// over: nothing of the real host's network is touched.
+func TestMain(m *testing.M) {
+	const inside = "NACRE_TEST_INSIDE"
+	if os.Getenv(inside) != "" {
+		os.Exit(m.Run())
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "run the tests in a network namespace (they need root):", err)
+		os.Exit(1)
+	}
+}
+
+// testHost is a machine with one engine and a neighbour on its network.
 type testHost struct {
 	*Networks
 	ns, other int
@@ -38,22 +54,40 @@ type testHost struct {
 
 func newTestHost(t testing.TB) *testHost {
 	t.Helper()
-	runtime.LockOSThread() // never unlocked: the thread ends with the test
-	h := &testHost{ns: newNetNS(t), other: newNetNS(t)}
-	if err := unix.Setns(h.ns, unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	h := &testHost{other: newNetNS(t)}
+	var err error
+	h.ns, err = unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	check(t, err)
+	t.Cleanup(func() { unix.Close(h.ns) })
+	lo, err := netlink.LinkByName("lo")
+	check(t, err)
+	check(t, netlink.LinkSetUp(lo))
+	h.addUplink(t)
+	root := t.TempDir()
+	h.roots = store.Paths{Data: filepath.Join(root, "data"), Exec: filepath.Join(root, "run")}
+	h.Networks = h.open(t)
+	t.Cleanup(func() { h.end(t) })
+	return h
+}
+
+func (h *testHost) addUplink(t testing.TB) {
+	t.Helper()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.Flags = "uplink", net.FlagUp
 	pair := netlink.NewVeth(attrs)
 	pair.PeerName, pair.PeerNamespace = "uplink", netlink.NsFd(h.other)
 	check(t, netlink.LinkAdd(pair))
+	t.Cleanup(func() { check(t, netlink.LinkDel(pair)) })
 	check(t, giveAddress("uplink", hostAddress, netip.Addr{}))
 	check(t, inNetNS(h.other, func() error { return giveAddress("uplink", otherAddress, hostAddress.Addr()) }))
-	root := t.TempDir()
-	h.roots = store.Paths{Data: filepath.Join(root, "data"), Exec: filepath.Join(root, "run")}
-	h.Networks = h.open(t)
-	return h
+}
+
+// end removes what the test has left, as after the death of all containers.
+func (h *testHost) end(t testing.TB) {
+	t.Helper()
+	_, err := h.store.DB.Exec(`UPDATE endpoints SET released = 1`)
+	check(t, err)
+	check(t, h.Teardown(context.Background()))
 }
 
 // open is another process on the same store, as far as the module can tell.
@@ -87,26 +121,18 @@ func giveAddress(ifname string, address netip.Prefix, gateway netip.Addr) error 
 // newNetNS returns a network namespace with lo up that lives until the test ends.
 func newNetNS(t testing.TB) int {
 	t.Helper()
-	made := make(chan error, 1)
 	fd := -1
-	go func() {
-		runtime.LockOSThread()
-		made <- func() (err error) {
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return err
-			}
-			lo, err := netlink.LinkByName("lo")
-			if err != nil {
-				return err
-			}
-			if err := netlink.LinkSetUp(lo); err != nil {
-				return err
-			}
-			fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	check(t, elsewhere(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
 			return err
-		}()
-	}()
-	check(t, <-made)
+		}
+		if err := netlink.LinkSetUp(lo); err != nil {
+			return err
+		}
+		fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return err
+	}))
 	t.Cleanup(func() { unix.Close(fd) })
 	return fd
 }

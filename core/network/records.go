@@ -180,6 +180,9 @@ func (n *Networks) recordEndpoint(ctx context.Context, dead, released []endpoint
 		exec(`DELETE FROM endpoints WHERE id = ?`, e.id)
 	}
 	for _, e := range released {
+		if e.released && len(e.ports) == 0 {
+			continue // recorded before
+		}
 		exec(`UPDATE endpoints SET released = 1 WHERE id = ?`, e.id)
 		exec(`DELETE FROM ports WHERE endpoint = ?`, e.id)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -139,26 +140,21 @@ func (r *ruleset) lookupAny() []expr.Any {
 	}
 }
 
-// intact says whether every chain still has its rules, of this version and for this subnet.
+// intact says whether the rules are there, of this version and for this
+// subnet. One chain speaks for all: what empties tables empties it too, and
+// every start pays for the question.
 func (r *ruleset) intact(conn *nftables.Conn) (bool, error) {
-	for _, c := range r.chains() {
-		rules, err := conn.GetRules(r.table, c.Chain)
-		if errors.Is(err, unix.ENOENT) {
-			return false, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("read the packet rules of table %s: %w", r.table.Name, err)
-		}
-		if len(rules) != len(c.rules) {
-			return false, nil
-		}
-		for _, rule := range rules {
-			if !bytes.Equal(rule.UserData, r.mark()) {
-				return false, nil
-			}
-		}
+	chains := r.chains()
+	witness := chains[len(chains)-1]
+	rules, err := conn.GetRules(r.table, witness.Chain)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
 	}
-	return true, nil
+	if err != nil {
+		return false, fmt.Errorf("read the packet rules of table %s: %w", r.table.Name, err)
+	}
+	foreign := func(rule *nftables.Rule) bool { return !bytes.Equal(rule.UserData, r.mark()) }
+	return len(rules) == len(witness.rules) && !slices.ContainsFunc(rules, foreign), nil
 }
 
 func (r *ruleset) mark() []byte { return []byte("nacre " + rulesVersion + " " + r.subnet.String()) }

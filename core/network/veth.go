@@ -21,6 +21,9 @@ const containerInterface = "eth0"
 func addVeth(ep *endpoint, b bridge, netns int) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MasterIndex, attrs.MTU, attrs.Flags = ep.veth, b.index, b.mtu, net.FlagUp
+	// One queue is what a pair needs; the kernel's default, one per possible
+	// processor, costs a file in sysfs each.
+	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerHardwareAddr, veth.PeerNamespace = containerInterface, ep.mac, netlink.NsFd(netns)
 	if err := netlink.LinkAdd(veth); err != nil {
@@ -29,13 +32,34 @@ func addVeth(ep *endpoint, b bridge, netns int) error {
 	return nil
 }
 
+// configure sets up both ends of the pair, in the background.
+func configure(ep *endpoint, b bridge, netns int) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		if len(ep.ports) > 0 {
+			if err := allowHairpin(ep.veth); err != nil {
+				done <- err
+				return
+			}
+		}
+		address := netip.PrefixFrom(ep.address, b.subnet.Bits())
+		done <- inNetNS(netns, func() error { return configureContainer(address, b.gateway) })
+	}()
+	return done
+}
+
 // allowHairpin lets a container reach itself through its own published port:
 // where the kernel filters bridged packets (bridge-nf-call-iptables), such a
 // packet leaves the bridge by the port it came in at.
 func allowHairpin(veth string) error {
-	link, err := netlink.LinkByName(veth)
+	ifs, err := openIfaces()
+	if err != nil {
+		return err
+	}
+	defer ifs.close()
+	index, err := ifs.index(veth)
 	if err == nil {
-		err = netlink.LinkSetHairpin(link, true)
+		err = netlink.LinkSetHairpin(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: index}}, true)
 	}
 	if err != nil {
 		return fmt.Errorf("set hairpin mode of %s: %w", veth, err)
@@ -43,33 +67,32 @@ func allowHairpin(veth string) error {
 	return nil
 }
 
-// configureContainer gives the container's end its address and the default route.
-func configureContainer(netns int, address netip.Prefix, gateway netip.Addr) error {
-	return inNetNS(netns, func() error {
-		handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-		if err != nil {
-			return fmt.Errorf("open netlink in the container's namespace: %w", err)
-		}
-		defer handle.Close()
-		link, err := handle.LinkByName(containerInterface)
-		if err != nil {
-			return fmt.Errorf("find %s in the container: %w", containerInterface, err)
-		}
-		if err := disableIPv6(containerInterface); err != nil {
-			return err
-		}
-		if err := handle.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)}); err != nil {
-			return fmt.Errorf("set address %s in the container: %w", address, err)
-		}
-		if err := handle.LinkSetUp(link); err != nil {
-			return fmt.Errorf("bring up %s in the container: %w", containerInterface, err)
-		}
-		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()}
-		if err := handle.RouteAdd(route); err != nil {
-			return fmt.Errorf("set the default route in the container: %w", err)
-		}
-		return nil
-	})
+// configureContainer gives the container's end its address and the default
+// route; the calling thread is in its namespace.
+func configureContainer(address netip.Prefix, gateway netip.Addr) error {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink in the container's namespace: %w", err)
+	}
+	defer handle.Close()
+	link, err := handle.LinkByName(containerInterface)
+	if err != nil {
+		return fmt.Errorf("find %s in the container: %w", containerInterface, err)
+	}
+	if err := disableIPv6(containerInterface); err != nil {
+		return err
+	}
+	if err := handle.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)}); err != nil {
+		return fmt.Errorf("set address %s in the container: %w", address, err)
+	}
+	if err := handle.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bring up %s in the container: %w", containerInterface, err)
+	}
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()}
+	if err := handle.RouteAdd(route); err != nil {
+		return fmt.Errorf("set the default route in the container: %w", err)
+	}
+	return nil
 }
 
 // disableIPv6 works in the calling thread's namespace: /proc/sys/net shows everyone his own.
@@ -81,17 +104,39 @@ func disableIPv6(ifname string) error {
 	return nil
 }
 
-// inNetNS runs do in another network namespace, on a thread of its own that
-// ends with it: no other goroutine can ever run there.
+// inNetNS runs do in another network namespace and brings the thread back. A
+// thread that does not come back is never used again.
 func inNetNS(netns int, do func() error) error {
+	return elsewhere(func() error { return unix.Setns(netns, unix.CLONE_NEWNET) }, do)
+}
+
+// elsewhere works on one thread: it leaves the network namespace by calling
+// leave, and returns to it after do. Ending the thread instead would not
+// always work: Go cannot end the process's first thread, which would then keep
+// the container's namespace alive for as long as this process lives.
+func elsewhere(leave, do func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := unix.Setns(netns, unix.CLONE_NEWNET); err != nil {
+		runtime.LockOSThread()
+		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("open the host's network namespace: %w", err)
+			return
+		}
+		defer unix.Close(home)
+		if err := leave(); err != nil {
+			runtime.UnlockOSThread()
 			done <- fmt.Errorf("enter the container's network namespace: %w", err)
 			return
 		}
-		done <- do()
+		err = do()
+		if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
+			done <- errors.Join(err, fmt.Errorf("return to the host's network namespace: %w", back))
+			return // still locked: the runtime ends the thread
+		}
+		runtime.UnlockOSThread()
+		done <- err
 	}()
 	return <-done
 }
