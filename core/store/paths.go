@@ -73,6 +73,9 @@ func (p Paths) ContainerRun(id string) string { return filepath.Join(p.Exec, "co
 // Events is the event log, lines of JSON; it is in the exec root because docker's events do not survive a restart either.
 func (p Paths) Events() string { return filepath.Join(p.Exec, "events.jsonl") }
 
+// Mirrors is the list of mirrors, one TOML file that every pull reads afresh.
+func (p Paths) Mirrors() string { return filepath.Join(p.Data, "mirrors.toml") }
+
 // Temp is scratch space on the data root's file system, so that a rename into place is atomic.
 func (p Paths) Temp() string { return filepath.Join(p.Data, "tmp") }
 
