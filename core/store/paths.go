@@ -57,6 +57,9 @@ func (p Paths) StateDB() string { return filepath.Join(p.Data, "state.db") }
 func (p Paths) Layers() string    { return filepath.Join(p.Data, "layers") }
 func (p Paths) LayersRun() string { return filepath.Join(p.Exec, "layers") }
 
+// LayersLock is the file whose bytes are locked while layers are made or freed.
+func (p Paths) LayersLock() string { return filepath.Join(p.Data, "layers.lock") }
+
 // Volumes holds one folder per named volume, its files under _data.
 func (p Paths) Volumes() string { return filepath.Join(p.Data, "volumes") }
 

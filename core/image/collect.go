@@ -1,0 +1,186 @@
+package image
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+)
+
+// keepUnused is how long layers of no image are kept: an interrupted pull that
+// is tried again finds what it had.
+const keepUnused = time.Hour
+
+// chunk bounds how long the collector keeps pulls and new containers waiting.
+const chunk = 16
+
+// Collect frees the layers of removed images, and what crashes left behind,
+// until nothing is left or the budget is used up (0: no bound). It gives way
+// to pulls and to containers being created: while one is under way it frees
+// nothing and returns. It returns the number of layers freed.
+func (s *Service) Collect(ctx context.Context, budget time.Duration) (int, error) {
+	if idle, err := s.nothingToCollect(ctx); idle || err != nil {
+		return 0, err
+	}
+	end := time.Now().Add(budget)
+	freed := 0
+	for budget == 0 || time.Now().Before(end) {
+		n, more, err := s.collectChunk(ctx)
+		freed += n
+		if err != nil || !more || ctx.Err() != nil {
+			return freed, err
+		}
+	}
+	return freed, nil
+}
+
+// nothingToCollect spares most processes the opening of the layer store.
+func (s *Service) nothingToCollect(ctx context.Context) (bool, error) {
+	var some bool
+	err := s.store.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM images WHERE removed_at <= ?)
+		OR EXISTS (SELECT 1 FROM layers l WHERE made_at < ? AND NOT EXISTS (SELECT 1 FROM image_layers i WHERE i.chain = l.chain))`,
+		s.trashLimit(), time.Now().Add(-keepUnused).UnixNano()).Scan(&some)
+	if err != nil {
+		return false, fmt.Errorf("look for garbage: %w", err)
+	}
+	return !some, nil
+}
+
+// trashLimit is the time before which removed images cannot be brought back.
+func (s *Service) trashLimit() int64 { return time.Now().Add(-s.opts.KeepTrash).UnixNano() }
+
+// collectChunk frees a few layers with everybody else kept out.
+func (s *Service) collectChunk(ctx context.Context) (freed int, more bool, err error) {
+	held, err := s.locks.exclusive()
+	if held == nil || err != nil {
+		return 0, false, err
+	}
+	defer held.release()
+	if err := s.emptyTrash(ctx); err != nil {
+		return 0, false, err
+	}
+	doomed, err := s.doomedLayers(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	layers, err := s.store.Layers()
+	if err != nil {
+		return 0, false, err
+	}
+	if len(doomed) == 0 {
+		freed, err = s.freeStrays(ctx, layers)
+		return freed, false, err
+	}
+	for _, chain := range doomed {
+		if err := s.freeLayer(ctx, layers, chain); err != nil {
+			return freed, false, err
+		}
+		freed++
+	}
+	return freed, true, nil
+}
+
+// emptyTrash forgets the removed images that no container was made from.
+func (s *Service) emptyTrash(ctx context.Context) error {
+	var ids []digest.Digest
+	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
+		var id digest.Digest
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, `SELECT id FROM images WHERE removed_at <= ?`, s.trashLimit())
+	if err != nil {
+		return err
+	}
+	var free []digest.Digest
+	for _, id := range ids {
+		users, err := s.users(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(users) == 0 {
+			free = append(free, id)
+		}
+	}
+	if len(free) == 0 {
+		return nil
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		for _, id := range free {
+			// Not the hour of grace: these are no leftovers of an interrupted pull.
+			err := exec(ctx, tx, `UPDATE layers SET made_at = 0 WHERE chain IN (SELECT chain FROM image_layers WHERE image = ?)`, id.String())
+			if err != nil {
+				return err
+			}
+			if err := exec(ctx, tx, `DELETE FROM images WHERE id = ? AND removed_at IS NOT NULL`, id.String()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// doomedLayers finds layers that belong to no image and have no layer above them.
+func (s *Service) doomedLayers(ctx context.Context) ([]digest.Digest, error) {
+	var out []digest.Digest
+	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
+		var chain digest.Digest
+		err := rows.Scan(&chain)
+		out = append(out, chain)
+		return err
+	}, `SELECT chain FROM layers l WHERE made_at < ?
+		AND NOT EXISTS (SELECT 1 FROM image_layers i WHERE i.chain = l.chain)
+		AND NOT EXISTS (SELECT 1 FROM layers above WHERE above.parent = l.chain) LIMIT ?`,
+		time.Now().Add(-keepUnused).UnixNano(), chunk)
+	return out, err
+}
+
+// freeLayer forgets a layer, then deletes its files: after a crash in between
+// the store has a layer that the index does not know, never the reverse.
+func (s *Service) freeLayer(ctx context.Context, layers storage.Store, chain digest.Digest) error {
+	if err := exec(ctx, s.store.DB, `DELETE FROM layers WHERE chain = ?`, chain.String()); err != nil {
+		return err
+	}
+	if err := layers.DeleteLayer(chain.Encoded()); err != nil && !errors.Is(err, storage.ErrLayerUnknown) {
+		return fmt.Errorf("free layer %s: %w", shortID(chain), err)
+	}
+	return nil
+}
+
+// freeStrays deletes layers that the store has and the index does not know.
+// Nobody is making layers now, so they are what a crash left.
+func (s *Service) freeStrays(ctx context.Context, layers storage.Store) (int, error) {
+	known := map[string]bool{}
+	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
+		var chain digest.Digest
+		err := rows.Scan(&chain)
+		known[encoded(chain)] = true
+		return err
+	}, `SELECT chain FROM layers`)
+	if err != nil {
+		return 0, err
+	}
+	all, err := layers.Layers()
+	if err != nil {
+		return 0, fmt.Errorf("list the layers: %w", err)
+	}
+	parents := map[string]bool{}
+	for _, l := range all {
+		parents[l.Parent] = true
+	}
+	freed := 0
+	for _, l := range all {
+		if known[l.ID] || parents[l.ID] {
+			continue // a stray below another stray goes the next time
+		}
+		if err := layers.DeleteLayer(l.ID); err != nil {
+			return freed, fmt.Errorf("free layer %s: %w", short(l.ID), err)
+		}
+		freed++
+	}
+	return freed, nil
+}

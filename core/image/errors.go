@@ -1,0 +1,136 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/docker/distribution/registry/api/errcode"
+	v2 "github.com/docker/distribution/registry/api/v2"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/signature"
+)
+
+// worded is an error in docker's words with a class and the cause kept.
+type worded struct {
+	text  string
+	class error
+	cause error
+}
+
+func (w *worded) Error() string   { return w.text }
+func (w *worded) Unwrap() []error { return []error{w.class, w.cause} }
+
+// translatePull says in docker's words why a pull failed, and gives the error its class.
+func translatePull(err error, ref reference.Named) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	word := func(class error, format string, args ...any) error {
+		return &worded{text: fmt.Sprintf(format, args...), class: class, cause: err}
+	}
+	var code errcode.Error
+	var rejected signature.PolicyRequirementError
+	switch {
+	case errors.As(err, &code):
+		return wordCode(err, code, ref, word)
+	case errors.As(err, &rejected):
+		return word(errdefs.ErrPermissionDenied, "pull of %s is not allowed by the image policy: %s", reference.FamiliarString(ref), rejected)
+	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
+		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
+	case errors.Is(err, docker.ErrTooManyRequests):
+		return word(errdefs.ErrUnavailable, "toomanyrequests: the registry of %s asks to wait", reference.FamiliarName(ref))
+	case errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device"):
+		return word(errdefs.ErrResourceExhausted, "%s\nhint: free some space (rmi, system prune), then pull again", err)
+	case errors.Is(err, errSilent):
+		return word(errdefs.ErrUnavailable, "%s: %s", reference.Domain(ref), errSilent)
+	}
+	return wordConnection(err, ref, "pull", word)
+}
+
+type wordFunc func(class error, format string, args ...any) error
+
+// wordCode handles what a registry said in the form of the distribution spec.
+func wordCode(err error, code errcode.Error, ref reference.Named, word wordFunc) error {
+	switch code.Code {
+	case v2.ErrorCodeManifestUnknown:
+		return word(errdefs.ErrNotFound, "manifest for %s not found: %s", reference.FamiliarString(ref), code)
+	case v2.ErrorCodeNameUnknown:
+		return word(errdefs.ErrNotFound, "repository %s not found: %s", reference.FamiliarName(ref), code)
+	case errcode.ErrorCodeDenied, errcode.ErrorCodeUnauthorized:
+		return word(errdefs.ErrNotFound, "pull access denied for %s, repository does not exist or may require 'docker login': %s", reference.FamiliarName(ref), code)
+	case errcode.ErrorCodeTooManyRequests, errcode.ErrorCodeUnavailable:
+		return word(errdefs.ErrUnavailable, "%s", code)
+	}
+	return word(errdefs.ErrUnknown, "%s", err)
+}
+
+// wordConnection handles registries that were not reached or did not speak as one.
+func wordConnection(err error, ref reference.Named, what string, word wordFunc) error {
+	var request *url.Error
+	var status docker.UnexpectedHTTPStatusError
+	host := reference.Domain(ref)
+	switch {
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return word(errdefs.ErrUnavailable, "Get \"https://%s/v2/\": http: server gave HTTP response to HTTPS client\nhint: if this registry may be used without encryption, add %s to the insecure registries", host, host)
+	case errors.As(err, &request):
+		return word(errdefs.ErrUnavailable, "%s", request)
+	case errors.As(err, &status) && status.StatusCode >= http.StatusInternalServerError:
+		return word(errdefs.ErrUnavailable, "%s: the registry answered %s", host, status)
+	case classified(err):
+		return err
+	}
+	return word(errdefs.ErrUnknown, "%s %s: %s", what, reference.FamiliarString(ref), err)
+}
+
+// classified says whether an error already has a class and words of its own.
+func classified(err error) bool {
+	return errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err) || errdefs.IsDataLoss(err) || errdefs.IsUnavailable(err) ||
+		errdefs.IsResourceExhausted(err) || errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) || errdefs.IsFailedPrecondition(err)
+}
+
+// temporary says whether the same request may succeed a little later.
+func temporary(err error) bool {
+	var status docker.UnexpectedHTTPStatusError
+	var network net.Error
+	switch {
+	case errors.Is(err, context.Canceled) && !errors.Is(err, errSilent):
+		return false
+	case errors.As(err, &status):
+		return status.StatusCode >= http.StatusInternalServerError
+	}
+	return errors.Is(err, errSilent) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// translatePush says in docker's words why a push failed, and gives the error its class.
+func translatePush(err error, ref reference.Named) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	word := func(class error, format string, args ...any) error {
+		return &worded{text: fmt.Sprintf(format, args...), class: class, cause: err}
+	}
+	var code errcode.Error
+	switch {
+	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
+		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
+	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
+		return word(errdefs.ErrUnauthenticated, "%s", code)
+	case errors.As(err, &code) && code.Code == errcode.ErrorCodeDenied:
+		return word(errdefs.ErrPermissionDenied, "%s", code)
+	case errors.As(err, &code):
+		return word(errdefs.ErrUnknown, "%s", code)
+	case errors.Is(err, errSilent):
+		return word(errdefs.ErrUnavailable, "%s: %s", reference.Domain(ref), errSilent)
+	}
+	return wordConnection(err, ref, "push", word)
+}

@@ -1,0 +1,168 @@
+// Package image is the engine's image store: pulling and pushing, names,
+// listing, removal.
+//
+// Three places hold an image. Layers lie unpacked in containers/storage
+// (overlay), one per chain ID, shared between images. Everything else is
+// nacre's own index in the state database: configs, manifests, names, and
+// which folder each layer is in. So listing, inspecting and running an image
+// never open containers/storage, whose opening costs more than a container's
+// start. Registries are reached through go.podman.io/image.
+//
+// Removal is two steps: one transaction takes names and images out of the
+// index into the trash; Collect frees the layers later. A crash at any point
+// leaves either the state before or after, and garbage that Collect finds.
+package image
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/types"
+
+	"github.com/nacre-sh/nacre/core/store"
+)
+
+// Options is what the image store needs of others. Store is mandatory.
+type Options struct {
+	Store  *store.Store
+	Events EventSink // nil: events go nowhere
+	Users  Users     // nil: no container uses any image
+
+	// Sources decides where the bytes of a registry's images come from; nil
+	// asks each registry itself.
+	Sources Sources
+	// InsecureRegistries lists the hosts (host or host:port) that may be spoken
+	// to over plain HTTP, or HTTPS with a bad certificate. Loopback always may.
+	InsecureRegistries func() []string
+	// PolicyPath replaces the system's containers-policy.json(5).
+	PolicyPath string
+	// KeepTrash is how long removed images can be brought back; 0: until the
+	// next collection.
+	KeepTrash time.Duration
+	// Limits bounds what a registry may make us wait for; zero fields mean the defaults.
+	Limits Limits
+}
+
+// Limits are the patience of a pull and of a push.
+type Limits struct {
+	Idle     time.Duration // longest silence in the middle of an answer (60 s)
+	Answer   time.Duration // longest time for a small answer: ping, token, manifest (60 s)
+	Attempts int           // how often a blob is tried (5, as docker's max-download-attempts)
+	Delay    time.Duration // added per attempt before the next one (5 s)
+}
+
+// EventSink takes the engine's events.
+type EventSink interface {
+	Append(events.Message) error
+}
+
+// Users knows which containers were made from an image.
+type Users interface {
+	ImageUsers(ctx context.Context, imageID string) ([]User, error)
+}
+
+// User is a container that was made from an image.
+type User struct {
+	ID      string
+	Running bool
+}
+
+// Sources prepares the way to the content of ref: it may point sys at a mirror
+// (registries.conf, proxy, credentials). The session lives for one pull.
+type Sources interface {
+	Prepare(ctx context.Context, ref reference.Named, auth *registry.AuthConfig, sys *types.SystemContext) (Session, error)
+}
+
+// Session is one pull's way to its content. Served names the source that
+// answered, empty when it was the registry itself.
+type Session interface {
+	Served() string
+	Close() error
+}
+
+// Service is the image store of one engine. It is safe for concurrent use, and
+// any number of processes may have one on the same data root.
+type Service struct {
+	opts  Options
+	store *store.Store
+	locks *locks
+}
+
+// New brings the index to the newest schema. It opens nothing else.
+func New(ctx context.Context, opts Options) (*Service, error) {
+	if err := opts.Store.Migrate(ctx, schema); err != nil {
+		return nil, err
+	}
+	opts.Limits = opts.Limits.withDefaults()
+	return &Service{opts: opts, store: opts.Store, locks: &locks{file: opts.Store.Paths.LayersLock()}}, nil
+}
+
+// SetUsers names the users of images after both modules exist. Call it before
+// the first request.
+func (s *Service) SetUsers(users Users) { s.opts.Users = users }
+
+func (l Limits) withDefaults() Limits {
+	if l.Idle == 0 {
+		l.Idle = 60 * time.Second
+	}
+	if l.Answer == 0 {
+		l.Answer = 60 * time.Second
+	}
+	if l.Attempts == 0 {
+		l.Attempts = 5
+	}
+	if l.Delay == 0 {
+		l.Delay = 5 * time.Second
+	}
+	return l
+}
+
+func (s *Service) users(ctx context.Context, id digest.Digest) ([]User, error) {
+	if s.opts.Users == nil {
+		return nil, nil
+	}
+	users, err := s.opts.Users.ImageUsers(ctx, id.String())
+	if err != nil {
+		return nil, fmt.Errorf("look up the containers of image %s: %w", shortID(id), err)
+	}
+	return users, nil
+}
+
+// emit records an event of an image; name is the attribute that docker shows.
+func (s *Service) emit(action events.Action, id, name string, labels map[string]string) error {
+	if s.opts.Events == nil {
+		return nil
+	}
+	attributes := map[string]string{}
+	for k, v := range labels {
+		attributes[k] = v
+	}
+	if name != "" {
+		attributes["name"] = name
+	}
+	now := time.Now()
+	err := s.opts.Events.Append(events.Message{
+		Type: events.ImageEventType, Action: action, Scope: "local",
+		Actor: events.Actor{ID: id, Attributes: attributes},
+		Time:  now.Unix(), TimeNano: now.UnixNano(),
+	})
+	if err != nil {
+		return fmt.Errorf("record the event %s of image %s: %w", action, id, err)
+	}
+	return nil
+}
+
+// shortID is how docker abbreviates ids in messages.
+func shortID(id digest.Digest) string { return short(id.Encoded()) }
+
+func short(id string) string {
+	if len(id) > 12 {
+		return id[:12]
+	}
+	return id
+}

@@ -1,0 +1,221 @@
+package image
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+	drivers "go.podman.io/storage/drivers"
+	"golang.org/x/sync/errgroup"
+)
+
+// parallelLayers is how many layers of one pull are fetched at the same time; docker's is 3.
+const parallelLayers = 4
+
+// layerJob is the making of one layer. Fetching and unpacking runs beside the
+// other layers'; entering the store waits for the parent's made.
+type layerJob struct {
+	remoteLayer
+	name   string // what docker shows: the beginning of the blob's digest
+	parent *layerJob
+	made   chan struct{} // closed when the layer is in the store and in the index
+}
+
+// ensureLayers brings every layer that is not there yet into the store.
+func (p *pull) ensureLayers(ctx context.Context, src types.ImageSource, layers []remoteLayer) error {
+	var missing []*layerJob
+	var below *layerJob
+	for _, l := range layers {
+		job := &layerJob{remoteLayer: l, name: shortID(l.blob.Digest), parent: below, made: make(chan struct{})}
+		below = job
+		switch _, err := layerOf(ctx, p.store.DB, l.chain); {
+		case err == nil:
+			close(job.made)
+			p.report.status(job.name, "Already exists")
+		case errors.Is(err, sql.ErrNoRows):
+			missing = append(missing, job)
+			p.report.status(job.name, "Pulling fs layer")
+		default:
+			return fmt.Errorf("read the image index: %w", err)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	store, err := p.store.Layers()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	slots := make(chan struct{}, parallelLayers)
+	for i, job := range missing {
+		if i >= parallelLayers {
+			p.report.status(job.name, "Waiting")
+		}
+		slots <- struct{}{} // in order, so that the lower layers come first
+		group.Go(func() error { return p.makeLayer(ctx, store, src, job, func() { <-slots }) })
+	}
+	return group.Wait()
+}
+
+// makeLayer makes one layer unless another pull, here or in another process,
+// does so first. It gives its slot back when it only waits.
+func (p *pull) makeLayer(ctx context.Context, store storage.Store, src types.ImageSource, job *layerJob, releaseSlot func()) error {
+	free := once(releaseSlot)
+	defer free()
+	held, err := p.locks.layer(ctx, job.chain, func() { p.report.status(job.name, "Waiting") })
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	switch found, err := p.adopt(ctx, store, job.remoteLayer); {
+	case err != nil:
+		return err
+	case found:
+		p.report.status(job.name, "Already exists")
+		close(job.made)
+		return nil
+	}
+	staged, err := p.fetch(ctx, store, src, job)
+	if err != nil {
+		return err
+	}
+	free()
+	if err := p.enter(ctx, store, job, staged); err != nil {
+		return err
+	}
+	p.report.status(job.name, "Pull complete")
+	close(job.made)
+	return nil
+}
+
+func once(fn func()) func() {
+	done := false
+	return func() {
+		if !done {
+			done = true
+			fn()
+		}
+	}
+}
+
+// enter makes the unpacked files a layer of the store, on top of its parent.
+func (p *pull) enter(ctx context.Context, store storage.Store, job *layerJob, staged *drivers.DriverWithDifferOutput) error {
+	if job.parent != nil {
+		select {
+		case <-job.parent.made:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), store.CleanupStagedLayer(staged))
+		}
+	}
+	size := job.blob.Size
+	_, err := store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
+		ID: job.chain.Encoded(), ParentLayer: encoded(job.remoteLayer.parent),
+		LayerOptions: &storage.LayerOptions{OriginalDigest: job.blob.Digest, OriginalSize: &size, UncompressedDigest: job.diffID},
+		DiffOutput:   staged, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("store layer %s: %w", job.name, err), store.CleanupStagedLayer(staged))
+	}
+	var info layerInfo
+	if err := json.Unmarshal([]byte(staged.Metadata), &info); err != nil {
+		return err
+	}
+	return p.recordLayer(ctx, store, job.remoteLayer, info)
+}
+
+func encoded(d digest.Digest) string {
+	if d == "" {
+		return ""
+	}
+	return d.Encoded()
+}
+
+// layerInfo is kept with the layer in the store, for the case that a crash
+// came between the layer and its row in the index.
+type layerInfo struct {
+	Size int64 `json:"size"` // of the files, as docker counts: no folders, hard links once
+}
+
+// adopt says whether the layer is there; one that the store has and the index
+// has not, after a crash, is entered into the index.
+func (s *Service) adopt(ctx context.Context, store storage.Store, l remoteLayer) (bool, error) {
+	_, err := layerOf(ctx, s.store.DB, l.chain)
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		return err == nil, err
+	}
+	existing, err := store.Layer(l.chain.Encoded())
+	if errors.Is(err, storage.ErrLayerUnknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for layer %s: %w", shortID(l.chain), err)
+	}
+	var info layerInfo
+	if json.Unmarshal([]byte(existing.Metadata), &info) != nil || existing.UncompressedDigest != l.diffID {
+		return false, store.DeleteLayer(existing.ID) // nothing of ours
+	}
+	return true, s.recordLayer(ctx, store, l, info)
+}
+
+// recordLayer writes the index row of a layer that the store holds.
+func (s *Service) recordLayer(ctx context.Context, store storage.Store, l remoteLayer, info layerInfo) error {
+	driver, err := store.GraphDriver()
+	if err != nil {
+		return err
+	}
+	where, err := driver.Metadata(l.chain.Encoded())
+	if err != nil {
+		return fmt.Errorf("find layer %s: %w", shortID(l.chain), err)
+	}
+	folder, err := filepath.Rel(s.store.Paths.Layers(), where["UpperDir"])
+	if err != nil {
+		return fmt.Errorf("find layer %s: %w", shortID(l.chain), err)
+	}
+	return addLayer(ctx, s.store.DB, layer{Chain: l.chain, Parent: l.parent, DiffID: l.diffID, Folder: folder, Size: info.Size})
+}
+
+// fetch downloads and unpacks a layer beside the store, and tries again when
+// the connection failed.
+func (p *pull) fetch(ctx context.Context, store storage.Store, src types.ImageSource, job *layerJob) (*drivers.DriverWithDifferOutput, error) {
+	for attempt := 1; ; attempt++ {
+		work := &extraction{pull: p, ctx: ctx, src: src, job: job}
+		staged, err := store.PrepareStagedLayer(&drivers.ApplyDiffWithDifferOpts{}, work)
+		if err == nil {
+			return staged, nil
+		}
+		if staged != nil && staged.Target != "" {
+			err = errors.Join(err, store.CleanupStagedLayer(staged))
+		}
+		if !work.retry || attempt >= p.opts.Limits.Attempts || ctx.Err() != nil {
+			return nil, err
+		}
+		if err := p.pause(ctx, job.name, time.Duration(attempt)*p.opts.Limits.Delay); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause counts the seconds down to the next attempt, as docker does.
+func (p *pull) pause(ctx context.Context, name string, delay time.Duration) error {
+	for left := delay; left > 0; left -= time.Second {
+		unit := "seconds"
+		if left <= time.Second {
+			unit = "second"
+		}
+		p.report.status(name, fmt.Sprintf("Retrying in %d %s", int((left+time.Second-1)/time.Second), unit))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(left, time.Second)):
+		}
+	}
+	return nil
+}

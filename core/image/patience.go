@@ -1,0 +1,71 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"go.podman.io/image/v5/pkg/blobinfocache/none"
+	"go.podman.io/image/v5/types"
+)
+
+// errSilent ends a request to a registry that accepted the connection and then
+// said nothing.
+var errSilent = errdefs.ErrUnavailable.WithMessage("the registry stopped answering")
+
+// patience bounds a small question to a registry.
+func (s *Service) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, s.opts.Limits.Answer, errSilent)
+}
+
+// because puts the reason for which the context ended before an error that only
+// says that it ended.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errSilent) {
+		return fmt.Errorf("%w: %w", errSilent, err)
+	}
+	return err
+}
+
+// getBlob opens a blob whose reads end with errSilent when nothing comes for
+// the idle limit. The clock runs only while somebody waits for bytes: a slow
+// disk is no slow registry.
+func (s *Service) getBlob(ctx context.Context, src types.ImageSource, blob types.BlobInfo) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	clock := time.AfterFunc(s.opts.Limits.Idle, func() { cancel(errSilent) })
+	body, _, err := src.GetBlob(ctx, blob, none.NoCache)
+	clock.Stop()
+	if err != nil {
+		err = because(ctx, err)
+		cancel(nil)
+		return nil, err
+	}
+	return &watchedBody{body: body, ctx: ctx, cancel: cancel, clock: clock, idle: s.opts.Limits.Idle}, nil
+}
+
+type watchedBody struct {
+	body   io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	clock  *time.Timer
+	idle   time.Duration
+}
+
+func (w *watchedBody) Read(b []byte) (int, error) {
+	w.clock.Reset(w.idle)
+	n, err := w.body.Read(b)
+	w.clock.Stop()
+	if err != nil && err != io.EOF {
+		err = because(w.ctx, err)
+	}
+	return n, err
+}
+
+func (w *watchedBody) Close() error {
+	w.clock.Stop()
+	w.cancel(nil)
+	return w.body.Close()
+}

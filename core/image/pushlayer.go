@@ -1,0 +1,175 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/blobinfocache/memory"
+	"go.podman.io/image/v5/pkg/blobinfocache/none"
+	"go.podman.io/image/v5/pkg/compression"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/archive"
+)
+
+// noCache: what a registry holds is asked of it, or known from the index.
+var noCache = none.NoCache
+
+func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
+
+func sortNames(names []reference.Named) {
+	slices.SortFunc(names, func(a, b reference.Named) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// knownBlob is a packed form of a layer that a repository is known to have had.
+type knownBlob struct {
+	repo string
+	ocispec.Descriptor
+}
+
+// knownBlobs lists the packed forms of a layer on the registry that we push
+// to, those of the very repository first.
+func (p *push) knownBlobs(ctx context.Context, diffID digest.Digest) ([]knownBlob, error) {
+	var here, elsewhere []knownBlob
+	err := each(ctx, p.store.DB, func(rows *sql.Rows) error {
+		var b knownBlob
+		if err := rows.Scan(&b.repo, &b.Digest, &b.Size, &b.MediaType); err != nil {
+			return err
+		}
+		named, err := reference.ParseNormalizedNamed(b.repo)
+		switch {
+		case err != nil:
+			return err
+		case b.repo == p.ref.Name():
+			here = append(here, b)
+		case reference.Domain(named) == reference.Domain(p.ref):
+			elsewhere = append(elsewhere, b)
+		}
+		return nil
+	}, `SELECT repo, digest, size, media_type FROM blobs WHERE diff_id = ? ORDER BY repo, digest`, diffID.String())
+	return append(here, elsewhere...), err
+}
+
+// sendLayer brings one layer to the registry by the cheapest way there is.
+func (p *push) sendLayer(ctx context.Context, dest types.ImageDestination, l layer) (ocispec.Descriptor, error) {
+	name := shortID(l.DiffID)
+	known, err := p.knownBlobs(ctx, l.DiffID)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	for _, b := range known {
+		info := types.BlobInfo{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType}
+		if there, err := reuse(ctx, p, dest, info, noCache); err != nil {
+			return ocispec.Descriptor{}, err
+		} else if there {
+			p.report.status(name, "Layer already exists")
+			return b.Descriptor, nil
+		}
+		if b.repo == p.ref.Name() {
+			continue // it was there once
+		}
+		if mounted, err := reuse(ctx, p, dest, info, p.mountHint(b)); err != nil {
+			return ocispec.Descriptor{}, err
+		} else if mounted {
+			from, _ := reference.ParseNormalizedNamed(b.repo) // read from the index by knownBlobs: it parses
+			p.report.status(name, "Mounted from "+reference.Path(from))
+			return b.Descriptor, nil
+		}
+	}
+	return p.upload(ctx, dest, l)
+}
+
+func reuse(ctx context.Context, p *push, dest types.ImageDestination, info types.BlobInfo, cache types.BlobInfoCache) (bool, error) {
+	ctx, cancel := p.patience(ctx)
+	defer cancel()
+	ok, _, err := dest.TryReusingBlob(ctx, info, cache, false)
+	if err != nil {
+		return false, because(ctx, err)
+	}
+	return ok, nil
+}
+
+// mountHint tells the library in which other repository the blob lies.
+func (p *push) mountHint(b knownBlob) types.BlobInfoCache {
+	cache := memory.New()
+	scope := types.BICTransportScope{Opaque: reference.Domain(p.ref)}
+	cache.RecordKnownLocation(docker.Transport, scope, b.Digest, types.BICLocationReference{Opaque: b.repo})
+	return cache
+}
+
+// upload packs a layer and sends it while it is packed.
+func (p *push) upload(ctx context.Context, dest types.ImageDestination, l layer) (ocispec.Descriptor, error) {
+	name := shortID(l.DiffID)
+	store, err := p.store.Layers()
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	plain := archive.Uncompressed
+	diff, err := store.Diff("", l.Chain.Encoded(), &storage.DiffOptions{Compression: &plain})
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("read layer %s: %w", name, err)
+	}
+	defer diff.Close()
+	check := l.DiffID.Verifier()
+	bar := &progressReader{Reader: io.TeeReader(diff, check), report: p.report, id: name, text: "Pushing", total: l.Size}
+	packed := pack(bar)
+	defer packed.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	clock := time.AfterFunc(p.opts.Limits.Idle, func() { cancel(errSilent) })
+	defer clock.Stop()
+	info, err := dest.PutBlob(ctx, &takenReader{packed, clock, p.opts.Limits.Idle}, types.BlobInfo{Size: -1, MediaType: manifest.DockerV2Schema2LayerMediaType}, noCache, false)
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("send layer %s: %w", name, because(ctx, err))
+	}
+	if !check.Verified() {
+		return ocispec.Descriptor{}, errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("layer %s in the store was damaged: its content is not %s any more", name, l.DiffID))
+	}
+	p.report.status(name, "Pushed")
+	return ocispec.Descriptor{MediaType: manifest.DockerV2Schema2LayerMediaType, Digest: info.Digest, Size: info.Size}, nil
+}
+
+// pack compresses on the fly; closing the reader ends it.
+func pack(plain io.Reader) io.ReadCloser {
+	r, w := io.Pipe()
+	go func() {
+		w.CloseWithError(func() error {
+			zip, err := compression.CompressStream(w, compression.Gzip, nil)
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(zip, plain); err != nil {
+				zip.Close()
+				return err
+			}
+			return zip.Close()
+		}())
+	}()
+	return r
+}
+
+// takenReader restarts the clock whenever the registry takes bytes.
+type takenReader struct {
+	io.Reader
+	clock *time.Timer
+	idle  time.Duration
+}
+
+func (t *takenReader) Read(b []byte) (int, error) {
+	t.clock.Stop() // packing takes as long as it takes
+	n, err := t.Reader.Read(b)
+	t.clock.Reset(t.idle)
+	return n, err
+}

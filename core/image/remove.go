@@ -1,0 +1,295 @@
+package image
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/image"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/nacre-sh/nacre/core/backend"
+)
+
+// Remove takes a name away from an image, and the image away when that was its
+// last name. The rules are docker's:
+//
+//   - a name: only that name goes, unless it is the last one and a container
+//     uses the image (force overrides);
+//   - an id: all names go, unless they are in several repositories or a
+//     container uses the image (force overrides, except for running containers);
+//   - an image with children or a running container is never deleted.
+//
+// Refusals are errdefs.ErrConflict, an unknown image is errdefs.ErrNotFound.
+// The answer lists what happened in the order in which docker shows it. The
+// layers' space is freed later, see Collect.
+func (s *Service) Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error) {
+	w := &removal{Service: s, force: opts.Force, prune: !opts.NoPrune, now: time.Now()}
+	// Containers are asked before the transaction: they are another module's tables.
+	if err := w.findUsers(ctx, name); err != nil {
+		return nil, err
+	}
+	err := s.change(ctx, func(tx *sql.Tx) error { return w.remove(ctx, tx, name) })
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range w.events {
+		if err := s.emit(e.action, e.id.String(), e.name, e.labels); err != nil {
+			return w.records, err
+		}
+	}
+	return w.records, nil
+}
+
+// removal is one request's work.
+type removal struct {
+	*Service
+	force, prune bool
+	now          time.Time
+	users        map[digest.Digest][]User // of the image and of its ancestors
+
+	records []image.DeleteResponse
+	events  []imageEvent
+}
+
+type imageEvent struct {
+	action events.Action
+	id     digest.Digest
+	name   string
+	labels map[string]string
+}
+
+func (w *removal) findUsers(ctx context.Context, name string) error {
+	w.users = map[digest.Digest][]User{}
+	r, err := find(ctx, w.store.DB, name)
+	for err == nil {
+		if w.users[r.ID], err = w.Service.users(ctx, r.ID); err != nil || r.Parent == "" {
+			return err
+		}
+		if r, err = get(ctx, w.store.DB, r.Parent); errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+	}
+	return err
+}
+
+func (w *removal) remove(ctx context.Context, tx *sql.Tx, name string) error {
+	r, err := find(ctx, tx, name)
+	if err != nil {
+		return err
+	}
+	names, err := refsOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if isIDPrefix(r.ID, name) {
+		if single(names) {
+			if err := w.conflict(ctx, tx, r.ID, false); err != nil {
+				return err
+			}
+			if err := w.untag(ctx, tx, r, names); err != nil {
+				return err
+			}
+		}
+		return w.delete(ctx, tx, r, false)
+	}
+	if users := w.users[r.ID]; !w.force && single(names) && len(users) > 0 {
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf(
+			"conflict: unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
+			name, short(users[0].ID), shortID(r.ID)))
+	}
+	going, staying, err := splitNames(names, name)
+	if err != nil {
+		return err
+	}
+	if err := w.untag(ctx, tx, r, going); err != nil || len(staying) > 0 {
+		return err
+	}
+	return w.delete(ctx, tx, r, true)
+}
+
+// splitNames finds what goes with a name: the name itself and, when it is its
+// repository's last tag, the repository's digests.
+func splitNames(names refs, name string) (going, staying refs, err error) {
+	parsed, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return nil, nil, errdefs.ErrInvalidArgument.WithMessage(err.Error())
+	}
+	parsed = reference.TagNameOnly(parsed)
+	if c, ok := parsed.(reference.Canonical); ok { // name:tag@digest counts as name@digest
+		if parsed, err = reference.WithDigest(reference.TrimNamed(parsed), c.Digest()); err != nil {
+			return nil, nil, err
+		}
+	}
+	lastTag := !canonical(parsed) && !slices.ContainsFunc(names, func(n reference.Named) bool {
+		return !canonical(n) && n.Name() == parsed.Name() && n.String() != parsed.String()
+	})
+	for _, n := range names {
+		if n.String() == parsed.String() || lastTag && canonical(n) && n.Name() == parsed.Name() {
+			going = append(going, n)
+		} else {
+			staying = append(staying, n)
+		}
+	}
+	return going, staying, nil
+}
+
+func canonical(n reference.Named) bool {
+	_, ok := n.(reference.Canonical)
+	return ok
+}
+
+// single says whether names are at most one tag, with digests of the same repository only.
+func single(names refs) bool {
+	if len(names) <= 1 {
+		return true
+	}
+	var tag reference.Named
+	repos := map[string]bool{}
+	for _, n := range names {
+		switch {
+		case canonical(n):
+			repos[n.Name()] = true
+		case tag != nil:
+			return false
+		default:
+			tag = n
+		}
+	}
+	if tag == nil {
+		tag = names[0]
+	}
+	return len(repos) == 1 && repos[tag.Name()]
+}
+
+// untag takes names away, into the trash.
+func (w *removal) untag(ctx context.Context, tx *sql.Tx, r record, names refs) error {
+	for _, n := range names {
+		if c, ok := n.(reference.Canonical); ok {
+			if err := exec(ctx, tx, `DELETE FROM repo_digests WHERE repo = ? AND digest = ?`, n.Name(), c.Digest().String()); err != nil {
+				return err
+			}
+		} else if err := exec(ctx, tx, `DELETE FROM names WHERE name = ?`, n.String()); err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, `INSERT INTO trash_names (name, image, removed_at) VALUES (?, ?, ?)`, n.String(), r.ID.String(), w.now.UnixNano()); err != nil {
+			return err
+		}
+		w.records = append(w.records, image.DeleteResponse{Untagged: reference.FamiliarString(n)})
+		w.events = append(w.events, imageEvent{events.ActionUnTag, r.ID, r.ID.String(), r.Labels})
+	}
+	return nil
+}
+
+// conflict finds what keeps an image from being deleted, in docker's words.
+// With names it also counts names as a reason, unless forced.
+func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, countNames bool) error {
+	refuse := func(how, why string) error {
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("conflict: unable to delete %s (%s) - %s", shortID(id), how, why))
+	}
+	var children int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM images WHERE parent = ? AND removed_at IS NULL`, id.String()).Scan(&children); err != nil {
+		return fmt.Errorf("read the image index: %w", err)
+	}
+	if children > 0 {
+		return refuse("cannot be forced", "image has dependent child images")
+	}
+	for _, u := range w.users[id] {
+		if u.Running {
+			return refuse("cannot be forced", "image is being used by running container "+short(u.ID))
+		}
+	}
+	if w.force {
+		return nil
+	}
+	if countNames {
+		names, err := refsOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if len(names) > 0 {
+			return refuse("must be forced", "image is referenced in multiple repositories")
+		}
+	}
+	if users := w.users[id]; len(users) > 0 {
+		return refuse("must be forced", "image is being used by stopped container "+short(users[0].ID))
+	}
+	return nil
+}
+
+// delete moves an image to the trash, and then its parents that nothing else
+// keeps. Quiet: that it cannot be deleted is no error, because the name that
+// was asked for is gone already or because nobody asked for this image.
+func (w *removal) delete(ctx context.Context, tx *sql.Tx, r record, quiet bool) error {
+	if err := w.conflict(ctx, tx, r.ID, true); err != nil {
+		names, nameErr := refsOf(ctx, tx, r.ID)
+		if quiet && (nameErr != nil || len(names) > 0 || len(w.users[r.ID]) > 0) {
+			return nameErr
+		}
+		return err
+	}
+	names, err := refsOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if err := w.untag(ctx, tx, r, names); err != nil {
+		return err
+	}
+	layers, err := layersOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if err := exec(ctx, tx, `UPDATE images SET removed_at = ? WHERE id = ?`, w.now.UnixNano(), r.ID.String()); err != nil {
+		return err
+	}
+	w.records = append(w.records, image.DeleteResponse{Deleted: r.ID.String()})
+	w.events = append(w.events, imageEvent{events.ActionDelete, r.ID, r.ID.String(), r.Labels})
+	if err := w.listFreed(ctx, tx, r.ID, layers); err != nil {
+		return err
+	}
+	if !w.prune || r.Parent == "" {
+		return nil
+	}
+	parent, err := get(ctx, tx, r.Parent)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.force = false // nobody forced the parent
+	return w.delete(ctx, tx, parent, true)
+}
+
+// listFreed lists the layers that no other image needs, topmost first. A
+// container of the image keeps them all.
+func (w *removal) listFreed(ctx context.Context, tx *sql.Tx, id digest.Digest, layers []layer) error {
+	if len(w.users[id]) > 0 {
+		return nil
+	}
+	for _, l := range slices.Backward(layers) {
+		var kept int
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM image_layers i JOIN images m ON m.id = i.image
+			WHERE i.chain = ? AND m.removed_at IS NULL`, l.Chain.String()).Scan(&kept)
+		if err != nil {
+			return fmt.Errorf("read the image index: %w", err)
+		}
+		if kept > 0 {
+			return nil // then everything below is needed too
+		}
+		w.records = append(w.records, image.DeleteResponse{Deleted: l.Chain.String()})
+	}
+	return nil
+}
+
+// isIDPrefix says whether a request named the image by (the beginning of) its id.
+func isIDPrefix(id digest.Digest, name string) bool {
+	return strings.HasPrefix(id.String(), name) || strings.HasPrefix(id.Encoded(), name)
+}

@@ -1,0 +1,139 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/registry"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/signature"
+	"go.podman.io/image/v5/types"
+)
+
+// way is how one request reaches its registry.
+type way struct {
+	sys     *types.SystemContext
+	session Session // nil: straight to the registry
+}
+
+func (w *way) served() string {
+	if w.session == nil {
+		return ""
+	}
+	return w.session.Served()
+}
+
+func (w *way) close() error {
+	if w.session == nil {
+		return nil
+	}
+	return w.session.Close()
+}
+
+// openWay prepares a pull: the platform, the credentials, and the source.
+func (s *Service) openWay(ctx context.Context, ref reference.Named, auth *registry.AuthConfig, platform *ocispec.Platform) (*way, error) {
+	w := &way{sys: s.systemContext(ref, auth)}
+	want := platforms.Normalize(ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH})
+	if platform != nil {
+		want = platforms.Normalize(*platform)
+	}
+	w.sys.OSChoice, w.sys.ArchitectureChoice, w.sys.VariantChoice = want.OS, want.Architecture, want.Variant
+	if s.opts.Sources == nil {
+		return w, nil
+	}
+	session, err := s.opts.Sources.Prepare(ctx, ref, auth, w.sys)
+	if err != nil {
+		return nil, err
+	}
+	w.session = session
+	return w, nil
+}
+
+// systemContext is the direct way to the registry of ref: none of the host's
+// registry configuration or stored credentials, only what the request gave.
+func (s *Service) systemContext(ref reference.Named, auth *registry.AuthConfig) *types.SystemContext {
+	sys := &types.SystemContext{
+		DockerRegistryUserAgent:     "nacre",
+		DockerAuthConfig:            &types.DockerAuthConfig{},
+		SystemRegistriesConfPath:    "/dev/null",
+		SystemRegistriesConfDirPath: filepath.Join(s.store.Paths.Temp(), "no-registries.conf.d"), // does not exist
+		SignaturePolicyPath:         s.opts.PolicyPath,
+		BigFilesTemporaryDir:        s.store.Paths.Temp(),
+		DockerInsecureSkipTLSVerify: types.NewOptionalBool(s.insecure(reference.Domain(ref))),
+	}
+	if auth != nil {
+		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: auth.Username, Password: auth.Password, IdentityToken: auth.IdentityToken}
+		sys.DockerBearerRegistryToken = auth.RegistryToken
+	}
+	return sys
+}
+
+// insecure says whether a registry may be spoken to without TLS.
+func (s *Service) insecure(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	if ip := net.ParseIP(name); name == "localhost" || ip != nil && ip.IsLoopback() {
+		return true
+	}
+	return s.opts.InsecureRegistries != nil && slices.ContainsFunc(s.opts.InsecureRegistries(), func(entry string) bool {
+		if _, network, err := net.ParseCIDR(entry); err == nil {
+			ip := net.ParseIP(name)
+			return ip != nil && network.Contains(ip)
+		}
+		return entry == host || entry == name
+	})
+}
+
+// openSource contacts the registry and reads the manifest that ref names.
+func (s *Service) openSource(ctx context.Context, w *way, ref reference.Named) (types.ImageSource, error) {
+	if tagged, ok := ref.(reference.Tagged); ok && tagged != nil {
+		if digested, ok := ref.(reference.Digested); ok { // both: docker goes by the digest
+			canonical, err := reference.WithDigest(reference.TrimNamed(ref), digested.Digest())
+			if err != nil {
+				return nil, err
+			}
+			ref = canonical
+		}
+	}
+	target, err := docker.NewReference(ref)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.patience(ctx)
+	defer cancel()
+	src, err := target.NewImageSource(ctx, w.sys)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	return src, nil
+}
+
+// allowed applies the system's containers-policy.json(5); without one
+// everything is allowed, as docker does.
+func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, image types.UnparsedImage) error {
+	policy, err := signature.DefaultPolicy(sys)
+	if errors.Is(err, fs.ErrNotExist) {
+		policy, err = &signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}}, nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the image policy: %w", err)
+	}
+	judge, err := signature.NewPolicyContext(policy)
+	if err != nil {
+		return fmt.Errorf("read the image policy: %w", err)
+	}
+	defer judge.Destroy()
+	_, err = judge.IsRunningImageAllowed(ctx, image)
+	return err
+}
