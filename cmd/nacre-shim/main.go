@@ -1,3 +1,34 @@
+//go:build cgo
+
+// nacre-shim is the parent of one container's init; nacre starts it. Its
+// contract is in core/shim/shimapi, its work in core/shim. It needs cgo: a
+// process enters namespaces before Go's runtime starts.
 package main
 
-func main() {}
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/nacre-sh/nacre/core/runtime"
+	"github.com/nacre-sh/nacre/core/shim"
+)
+
+// init is libcontainer's re-exec hook: in a container's first process nothing
+// of main may happen.
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == "init" {
+		runtime.Init()
+	}
+}
+
+func main() {
+	if len(os.Args) != 2 || os.Args[1] != "shim" {
+		fmt.Fprintln(os.Stderr, "nacre-shim is started by nacre and is of no use alone")
+		os.Exit(2)
+	}
+	if err := shim.Run(context.Background(), os.NewFile(3, "control")); err != nil {
+		fmt.Fprintln(os.Stderr, "nacre-shim:", err)
+		os.Exit(1)
+	}
+}

@@ -33,6 +33,9 @@ import (
 // still listed, waited for and killed.
 const Version = 1
 
+// DefaultCgroupParent is where containers' cgroups lie in every hierarchy.
+const DefaultCgroupParent = "nacre"
+
 // Files in the run folder, and in the lasting folder (ExitFile).
 const (
 	SocketFile = "shim.sock"
@@ -60,8 +63,8 @@ type Start struct {
 
 	CgroupParent string // docker's --cgroup-parent; empty: nacre
 	Terminal     bool
-	OpenStdin    bool // keep stdin open without a client
-	StdinOnce    bool // close stdin when the first client that had it leaves
+	OpenStdin    bool    // keep stdin open without a client
+	StdinOnce    bool    // close stdin when the first client that had it leaves
 	ConsoleSize  [2]uint // rows, columns
 
 	Log         Log
@@ -143,8 +146,8 @@ type Exit struct {
 	OOMKilled    bool
 	Error        string // why it could not start or run
 	RestartCount int
-	Stopped      bool // by a user's stop or kill: no restart policy applies at boot
-	AutoRemoved  bool // the record and the rest may be deleted
+	Stopped      bool        // by a user's stop or kill: no restart policy applies at boot
+	AutoRemoved  bool        // the record and the rest may be deleted
 	Execs        []ExecState `json:",omitempty"`
 }
 

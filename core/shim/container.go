@@ -1,0 +1,359 @@
+//go:build cgo
+
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nacre-sh/nacre/core/event"
+	"github.com/nacre-sh/nacre/core/runtime"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+)
+
+const (
+	// drainPatience is how long output may take to be passed on after the end;
+	// it is docker's, too.
+	drainPatience = 2 * time.Second
+	runtimeDir    = "runtime" // libcontainer's own state, in the run folder
+)
+
+// container is the life of one container: bound, running (or paused),
+// restarting, exited. Its state changes under mu; what takes long happens
+// outside of it.
+type container struct {
+	bind  shimapi.Bind
+	netns string
+	io    *streams
+
+	mu      sync.Mutex
+	state   shimapi.State
+	start   *shimapi.Start // nil until a start is asked for
+	worker  *worker
+	rc      *runtime.Container
+	init    *runtime.Process
+	policy  restartPolicy
+	execs   execs
+	events  *event.Log
+	stop    chan struct{} // closed by the first Kill that means the end
+	size    shimapi.Resize
+	waiters waiters
+	last    *shimapi.Exit // of the run that ended last
+	ended   chan struct{} // closed when everything is cleaned up
+}
+
+func newContainer(b shimapi.Bind, netns string) *container {
+	return &container{
+		bind:  b,
+		netns: netns,
+		io:    newStreams(),
+		state: shimapi.State{
+			Version: shimapi.Version, ID: b.ID, Status: shimapi.StatusBound, ShimPid: os.Getpid(), StateDir: b.StateDir,
+		},
+		stop:  make(chan struct{}),
+		ended: make(chan struct{}),
+	}
+}
+
+// saveState writes state.json; the caller holds mu or is alone.
+func (c *container) saveState() error {
+	c.state.Execs = c.execs.states()
+	if err := writeJSON(filepath.Join(c.bind.RunDir, shimapi.StateFile), c.state); err != nil {
+		return fmt.Errorf("save the container's state: %w", err)
+	}
+	return nil
+}
+
+func (c *container) setStatus(status string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Status = status
+	if err := c.saveState(); err != nil {
+		warnf("%v", err)
+	}
+}
+
+// run is the answer to Start: it returns when the init runs. After an error
+// the container has ended.
+func (c *container) run(start *shimapi.Start) (pid int, err error) {
+	c.mu.Lock()
+	if c.start != nil {
+		c.mu.Unlock()
+		return 0, conflict("container " + c.bind.ID + " is already started")
+	}
+	c.start = start
+	c.mu.Unlock()
+	if err = c.prepare(start); err == nil {
+		err = c.launch()
+	}
+	if err != nil {
+		c.startFailed(err)
+		return 0, err
+	}
+	go c.supervise()
+	return c.init.Pid, nil
+}
+
+// prepare does what is done once, before the first of perhaps many launches.
+func (c *container) prepare(start *shimapi.Start) error {
+	if start.Spec == nil || start.Spec.Linux == nil || start.Spec.Process == nil || len(start.Spec.Process.Args) == 0 {
+		return &shimapi.Error{Message: "start: the specification is not complete", Class: shimapi.ClassInvalid}
+	}
+	if err := os.Remove(filepath.Join(c.bind.StateDir, shimapi.ExitFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("start: remove the last exit: %w", err)
+	}
+	if err := c.writeFiles(start.Files); err != nil {
+		return err
+	}
+	c.policy.Restart = start.Restart
+	c.io.terminal, c.io.stdinOne = start.Terminal, start.StdinOnce
+	c.io.onDetach = func() { c.emit("detach", nil) }
+	if start.EventLog != "" {
+		c.events = event.New(start.EventLog)
+	}
+	var err error
+	if c.io.log, err = openLog(start.Log); err != nil {
+		return err
+	}
+	if c.worker, err = newWorker(); err != nil {
+		return err
+	}
+	if err := c.worker.do(func() error { return mountRoot(start.Rootfs, c.bind.RunDir) }); err != nil {
+		return err
+	}
+	c.completeSpec(start)
+	return nil
+}
+
+// completeSpec fills in what only the shim knows.
+func (c *container) completeSpec(start *shimapi.Start) {
+	spec := start.Spec
+	readonly := start.Rootfs.ReadOnly || spec.Root != nil && spec.Root.Readonly
+	spec.Root = &specs.Root{Path: start.Rootfs.Target, Readonly: readonly}
+	spec.Process.Terminal = start.Terminal
+	if size := start.ConsoleSize; c.size == (shimapi.Resize{}) {
+		c.size = shimapi.Resize{Rows: size[0], Columns: size[1]}
+	}
+	if c.size.Rows > 0 && c.size.Columns > 0 {
+		spec.Process.ConsoleSize = &specs.Box{Height: c.size.Rows, Width: c.size.Columns}
+	}
+	for i := range spec.Linux.Namespaces {
+		if ns := &spec.Linux.Namespaces[i]; ns.Type == specs.NetworkNamespace && ns.Path == "" {
+			ns.Path = c.netns
+		}
+	}
+	if spec.Linux.CgroupsPath == "" {
+		parent := start.CgroupParent
+		if parent == "" {
+			parent = shimapi.DefaultCgroupParent
+		}
+		spec.Linux.CgroupsPath = filepath.Join("/", parent, c.bind.ID)
+	}
+	c.state.CgroupPath = filepath.Join("/", spec.Linux.CgroupsPath)
+	c.state.AutoRemove = start.AutoRemove
+}
+
+func (c *container) writeFiles(files []shimapi.File) error {
+	for _, f := range files {
+		rel, err := filepath.Rel(c.bind.StateDir, f.Path)
+		if err != nil || !filepath.IsLocal(rel) {
+			return &shimapi.Error{Message: fmt.Sprintf("start: file %q is not in the container's folder", f.Path), Class: shimapi.ClassInvalid}
+		}
+		if err := os.WriteFile(f.Path, f.Content, os.FileMode(f.Mode).Perm()); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+		if err := os.Chmod(f.Path, os.FileMode(f.Mode).Perm()); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+	}
+	return nil
+}
+
+// launch starts the init, for the first time or again.
+func (c *container) launch() error {
+	spec := c.start.Spec
+	stdio, ours := runtime.Stdio{Terminal: true}, [2]*os.File{}
+	if !c.start.Terminal {
+		var err error
+		if stdio, ours, err = c.io.pipes(c.start.OpenStdin, int(spec.Process.User.UID), int(spec.Process.User.GID)); err != nil {
+			return err
+		}
+	}
+	var rc *runtime.Container
+	var proc *runtime.Process
+	err := c.worker.do(func() (err error) {
+		if rc, err = runtime.Create(c.bind.ID, filepath.Join(c.bind.RunDir, runtimeDir), spec, warnf); err != nil {
+			return err
+		}
+		if proc, err = rc.Run(stdio); err != nil {
+			if derr := rc.Destroy(); derr != nil {
+				warnf("clean up a failed start: %v", derr)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		c.io.abandon(ours)
+		return startError(err, spec.Process.Args[0])
+	}
+	c.mu.Lock()
+	c.rc, c.init = rc, proc
+	c.state.Status, c.state.Pid, c.state.StartedAt = shimapi.StatusRunning, proc.Pid, time.Now().UTC()
+	err = c.saveState()
+	c.mu.Unlock()
+	if proc.Console != nil {
+		ours[0] = proc.Console
+	}
+	c.io.begin(ours[0], ours[1])
+	if err != nil {
+		warnf("%v", err)
+	}
+	return nil
+}
+
+// supervise waits for the end of the init, and starts it again as long as the
+// restart policy says so.
+func (c *container) supervise() {
+	for {
+		exit := c.awaitInit()
+		pause, again := c.decideRestart(exit)
+		if !again || !c.restartAfter(pause, exit) {
+			c.finish(exit)
+			return
+		}
+	}
+}
+
+// awaitInit waits for one end of the init and tells those who wait for just that.
+func (c *container) awaitInit() *shimapi.Exit {
+	code, err := c.init.Wait()
+	finished := time.Now().UTC()
+	kills, oomErr := c.rc.OOMKills()
+	c.io.drain(drainPatience)
+	c.io.release()
+	exit := &shimapi.Exit{
+		Version: shimapi.Version, ID: c.bind.ID, ExitCode: code, StartedAt: c.state.StartedAt, FinishedAt: finished,
+		OOMKilled: kills > 0, RestartCount: c.state.RestartCount,
+	}
+	for _, err := range []error{err, oomErr} {
+		if err != nil {
+			warnf("%v", err)
+		}
+	}
+	if exit.OOMKilled {
+		c.emit("oom", nil)
+	}
+	return exit
+}
+
+func (c *container) decideRestart(exit *shimapi.Exit) (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.state.Pid = exit, 0
+	if c.state.Stopped {
+		return 0, false
+	}
+	pause, again := c.policy.next(exit.ExitCode, c.state.RestartCount, exit.FinishedAt.Sub(exit.StartedAt))
+	if again {
+		c.state.Status = shimapi.StatusRestarting
+		if err := c.saveState(); err != nil {
+			warnf("%v", err)
+		}
+	}
+	return pause, again
+}
+
+// restartAfter starts the container again unless somebody stops it during the
+// pause. It returns false when it is not to run any more.
+func (c *container) restartAfter(pause time.Duration, exit *shimapi.Exit) bool {
+	c.emitDie(exit)
+	c.waiters.answerNext(exit)
+	if err := c.worker.do(c.rc.Destroy); err != nil {
+		warnf("%v", err)
+	}
+	select {
+	case <-c.stop:
+		return false
+	case <-time.After(pause):
+	}
+	c.mu.Lock()
+	c.state.RestartCount++
+	c.mu.Unlock()
+	if err := c.launch(); err != nil {
+		exit.RestartCount, exit.Error, exit.ExitCode = c.state.RestartCount, err.Error(), codeFailed
+		var e *shimapi.Error
+		if errors.As(err, &e) && e.Code != 0 {
+			exit.ExitCode = e.Code
+		}
+		return false
+	}
+	c.emit("start", nil)
+	return true
+}
+
+// startFailed ends a container whose init never ran.
+func (c *container) startFailed(err error) {
+	exit := &shimapi.Exit{Version: shimapi.Version, ID: c.bind.ID, ExitCode: codeFailed, FinishedAt: time.Now().UTC(), Error: err.Error()}
+	var e *shimapi.Error
+	if errors.As(err, &e) && e.Code != 0 {
+		exit.ExitCode = e.Code
+	}
+	c.io.release()
+	c.finish(exit)
+}
+
+// finish records the end, tells everybody, and only then cleans up, which
+// nobody needs to wait for.
+func (c *container) finish(exit *shimapi.Exit) {
+	c.execs.settle()
+	c.mu.Lock()
+	exit.Stopped, exit.AutoRemoved = c.state.Stopped, c.start.AutoRemove
+	exit.Execs = c.execs.states()
+	c.state.Status, c.state.Pid, c.last = shimapi.StatusExited, 0, exit
+	c.mu.Unlock()
+	if err := writeJSON(filepath.Join(c.bind.StateDir, shimapi.ExitFile), exit); err != nil {
+		warnf("save the container's exit: %v", err)
+	}
+	if err := os.Remove(filepath.Join(c.bind.RunDir, shimapi.StateFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		warnf("%v", err)
+	}
+	if !exit.StartedAt.IsZero() {
+		c.emitDie(exit)
+	}
+	c.waiters.answerNext(exit)
+	c.waiters.answerLast(exit)
+	c.cleanUp()
+	close(c.ended)
+}
+
+func (c *container) cleanUp() {
+	if c.rc != nil {
+		if err := c.worker.do(c.rc.Destroy); err != nil {
+			warnf("%v", err)
+		}
+	}
+	if c.worker != nil {
+		if err := c.worker.do(func() error { return unmountRoot(c.start.Rootfs.Target) }); err != nil && c.init != nil {
+			warnf("%v", err)
+		}
+		c.worker.close()
+	}
+	if c.start.AutoRemove {
+		for _, dir := range []string{c.start.Rootfs.Upper, c.start.Rootfs.Work} {
+			if err := os.RemoveAll(dir); err != nil {
+				warnf("remove the writable layer: %v", err)
+			}
+		}
+	}
+	c.io.log.close()
+}
+
+// shortName is the name without docker's leading slash.
+func shortName(name string) string { return strings.TrimPrefix(name, "/") }

@@ -1,0 +1,202 @@
+//go:build cgo
+
+package shim
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nacre-sh/nacre/core/runtime"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+)
+
+const (
+	// keptExecs is how many finished execs can still be inspected; a health
+	// check makes one every few seconds.
+	keptExecs = 32
+	// execDrain is how long an exec's output may take after its end. A child
+	// that it left in the background may hold the streams open for ever.
+	execDrain      = 2 * time.Second
+	settlePatience = time.Second
+)
+
+// execs are the further processes of a container, by age.
+type execs struct {
+	mu   sync.Mutex
+	list []*execution
+	busy sync.WaitGroup
+}
+
+type execution struct {
+	state shimapi.ExecState
+	io    *streams
+}
+
+// add reserves an exec's id and forgets the oldest finished ones.
+func (e *execs) add(id string, terminal bool) (*execution, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.find(id) != nil {
+		return nil, conflict("exec " + id + " has already been started")
+	}
+	for i := 0; len(e.list) >= keptExecs && i < len(e.list); {
+		if e.list[i].state.Running {
+			i++
+			continue
+		}
+		e.list = slices.Delete(e.list, i, i+1)
+	}
+	x := &execution{state: shimapi.ExecState{ID: id, Running: true}, io: newStreams()}
+	x.io.terminal = terminal
+	x.io.stdinOne = true
+	e.list = append(e.list, x)
+	return x, nil
+}
+
+// find wants mu.
+func (e *execs) find(id string) *execution {
+	for _, x := range e.list {
+		if x.state.ID == id {
+			return x
+		}
+	}
+	return nil
+}
+
+func (e *execs) lookup(id string) (*execution, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if x := e.find(id); x != nil {
+		return x, nil
+	}
+	return nil, &shimapi.Error{Message: "No such exec instance: " + id, Class: shimapi.ClassNotFound}
+}
+
+func (e *execs) started(x *execution, pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x.state.Pid = pid
+}
+
+func (e *execs) ended(x *execution, code int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x.state.Running, x.state.ExitCode = false, &code
+}
+
+func (e *execs) states() []shimapi.ExecState {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	states := make([]shimapi.ExecState, len(e.list))
+	for i, x := range e.list {
+		states[i] = x.state
+	}
+	return states
+}
+
+// settle waits, not long, until the execs that died with the container are recorded.
+func (e *execs) settle() {
+	done := make(chan struct{})
+	go func() { e.busy.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(settlePatience):
+	}
+}
+
+// exec runs a further process. The connection carries its streams afterwards,
+// unless it runs detached; the answer is sent on it in either case.
+func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
+	if req.Process == nil || len(req.Process.Args) == 0 {
+		return &shimapi.Error{Message: "exec: no command specified", Class: shimapi.ClassInvalid}
+	}
+	if err := c.mustRun("exec"); err != nil {
+		return err
+	}
+	x, err := c.execs.add(req.ID, req.Process.Terminal)
+	if err != nil {
+		return err
+	}
+	c.execs.busy.Add(1)
+	proc, ours, err := c.startExec(x, req)
+	if err != nil {
+		c.execs.ended(x, errorCode(err))
+		c.execs.busy.Done()
+		return err
+	}
+	c.execs.started(x, proc.Pid)
+	go c.awaitExec(x, proc)
+	reply := shimapi.Reply{Pid: proc.Pid}
+	if req.Detach {
+		x.io.begin(ours[0], ours[1])
+		return shimapi.WriteLine(conn, reply)
+	}
+	go func() {
+		x.io.attachFirst(conn, req.Streams, reply, ours)
+	}()
+	return nil
+}
+
+func (c *container) startExec(x *execution, req *shimapi.Exec) (*runtime.Process, [2]*os.File, error) {
+	stdio, ours := runtime.Stdio{Terminal: true}, [2]*os.File{}
+	user := req.Process.User
+	var err error
+	if !req.Process.Terminal {
+		if stdio, ours, err = x.io.pipes(req.Streams.Stdin && !req.Detach, int(user.UID), int(user.GID)); err != nil {
+			return nil, ours, err
+		}
+	}
+	var proc *runtime.Process
+	err = c.worker.do(func() (err error) {
+		proc, err = c.rc.Exec(req.Process, stdio)
+		return err
+	})
+	if err != nil {
+		x.io.abandon(ours)
+		return nil, ours, execError(err, req.Process.Args[0])
+	}
+	if proc.Console != nil {
+		ours[0] = proc.Console
+	}
+	return proc, ours, nil
+}
+
+// awaitExec records the exit code before the client sees the end of the stream.
+func (c *container) awaitExec(x *execution, proc *runtime.Process) {
+	code, err := proc.Wait()
+	if err != nil {
+		warnf("%v", err)
+	}
+	<-x.io.hasBegun()
+	x.io.drain(execDrain)
+	c.execs.ended(x, code)
+	c.execs.busy.Done()
+	x.io.release()
+}
+
+// mustRun refuses what only a running container can do.
+func (c *container) mustRun(what string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.state.Status {
+	case shimapi.StatusRunning:
+		return nil
+	case shimapi.StatusPaused:
+		return conflict("container " + c.bind.ID + " is paused, unpause the container before " + what)
+	case shimapi.StatusRestarting:
+		return conflict("container " + c.bind.ID + " is restarting, wait until the container is running")
+	}
+	return notRunning(c.bind.ID)
+}
+
+func errorCode(err error) int {
+	var e *shimapi.Error
+	if errors.As(err, &e) && e.Code != 0 {
+		return e.Code
+	}
+	return codeFailed
+}

@@ -1,0 +1,103 @@
+//go:build cgo
+
+package shim
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// newNetNS makes a network namespace with its loopback up. The shim itself
+// stays in the host's: a thread goes in, opens it, and ends.
+func newNetNS() (*os.File, error) {
+	type result struct {
+		ns  *os.File
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and no unlock: the thread dies with the goroutine
+		ns, err := unshareNet()
+		done <- result{ns, err}
+	}()
+	r := <-done
+	return r.ns, r.err
+}
+
+func unshareNet() (*os.File, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return nil, fmt.Errorf("make a network namespace: %w", err)
+	}
+	ns, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("open the network namespace: %w", err)
+	}
+	if err := loopbackUp(); err != nil {
+		ns.Close()
+		return nil, err
+	}
+	return ns, nil
+}
+
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	defer unix.Close(fd)
+	ifreq, err := unix.NewIfreq("lo")
+	if err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	ifreq.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifreq); err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	return nil
+}
+
+// worker is one locked thread with a mount namespace of its own. The
+// container's root is mounted there and its processes are forked from there,
+// so that a shim that is killed takes its mounts along.
+type worker struct{ jobs chan func() }
+
+// newWorker copies the host's mounts as they are now. What the host mounts
+// later still shows up where its mounts are shared.
+func newWorker() (*worker, error) {
+	w := &worker{jobs: make(chan func())}
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and no unlock, see newNetNS
+		if err := privateMounts(); err != nil {
+			ready <- err
+			return
+		}
+		ready <- nil
+		for job := range w.jobs {
+			job()
+		}
+	}()
+	return w, <-ready
+}
+
+func privateMounts() error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("make a mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("detach the mount namespace from the host's: %w", err)
+	}
+	return nil
+}
+
+// do runs a job on the thread and waits for it.
+func (w *worker) do(job func() error) error {
+	done := make(chan error)
+	w.jobs <- func() { done <- job() }
+	return <-done
+}
+
+func (w *worker) close() { close(w.jobs) }
