@@ -33,6 +33,7 @@ type Backends struct {
 	Networks   Networks
 	Volumes    Volumes
 	Mirrors    Mirrors
+	Reset      Reset
 }
 
 // System answers for the engine as a whole.
@@ -115,4 +116,9 @@ type Mirrors interface {
 	MirrorRemove(ctx context.Context, registry, urlOrName string) error
 	MirrorUse(ctx context.Context, registry, urlOrName string) error
 	MirrorTest(ctx context.Context, registry string) ([]backend.MirrorTest, error)
+}
+
+// Reset takes all of an engine's containers, images, volumes and networks away; POST /nacre/reset.
+type Reset interface {
+	Reset(ctx context.Context) error
 }

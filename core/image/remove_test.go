@@ -18,7 +18,9 @@ import (
 // containers stands for the module that knows containers.
 type containers map[string][]images.User
 
-func (c containers) ImageUsers(_ context.Context, id string) ([]images.User, error) { return c[id], nil }
+func (c containers) ImageUsers(_ context.Context, id string) ([]images.User, error) {
+	return c[id], nil
+}
 
 func words(records []image.DeleteResponse) string {
 	var out []string

@@ -47,6 +47,9 @@ func newRoot(s *session) *cobra.Command {
 	root.PersistentFlags().Lookup("help").Hidden = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	commands.AddCommands(root, s.cli)
+	if system, _, err := root.Find([]string{"system"}); err == nil {
+		system.AddCommand(newReset(s))
+	}
 	visit(root, func(c *cobra.Command) { adapt(c, s) })
 	return root
 }

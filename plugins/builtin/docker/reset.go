@@ -1,0 +1,70 @@
+package docker
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/docker/cli/cli"
+	"github.com/moby/moby/client"
+	"github.com/spf13/cobra"
+)
+
+const resetWarning = `WARNING! This will remove:
+  - all containers, running ones too
+  - all images
+  - all volumes with what is in them
+  - the bridge and the packet rules of this engine
+
+Are you sure you want to continue? [y/N] `
+
+// newReset is `system reset`, which docker lacks: it empties the engine.
+func newReset(s *session) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "reset [OPTIONS]", Short: "Remove all containers, images, volumes and networks of this engine", Args: cli.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !force {
+				fmt.Fprint(s.cli.Out(), resetWarning)
+				answer, err := bufio.NewReader(s.cli.In()).ReadString('\n')
+				if err != nil && answer == "" {
+					return fmt.Errorf("system reset has been canceled: %w\nhint: --force does not ask", err)
+				}
+				if !strings.EqualFold(strings.TrimSpace(answer), "y") {
+					return errors.New("system reset has been canceled")
+				}
+			}
+			return reset(cmd.Context(), s.cli.Client())
+		},
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "Do not prompt for confirmation")
+	return cmd
+}
+
+func reset(ctx context.Context, engine client.APIClient) error {
+	dial := engine.Dialer()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://nacre/nacre/reset", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return fmt.Errorf("reset the engine: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	var answer struct{ Message string }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Message == "" {
+		return fmt.Errorf("reset the engine: it answered %s", resp.Status)
+	}
+	return errors.New(answer.Message)
+}
