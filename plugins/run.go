@@ -46,7 +46,7 @@ func (e *SignalError) Status() int {
 // arguments and streams, prints the error and returns the exit status. The
 // shell outlives it: a panic of the command becomes an error message.
 func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
-	defer inv.end()
+	defer inv.End()
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(inv.Err, "nacre: %s: internal error: %v\n%s", c.Name, p, debug.Stack())
@@ -67,7 +67,8 @@ func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	return report(ctx, inv.Err, root.ExecuteContext(ctx))
 }
 
-func (inv *Invocation) end() {
+// End calls what was deferred. Execute does so itself; who only builds a tree calls it.
+func (inv *Invocation) End() {
 	for i := len(inv.cleanup) - 1; i >= 0; i-- {
 		inv.cleanup[i]()
 	}
