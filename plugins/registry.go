@@ -18,6 +18,7 @@ type Registry struct {
 	plugins  []Plugin
 	current  string
 	commands map[string]*Command // by name and alias
+	failures []Failure
 }
 
 // NewRegistry returns an empty registry.

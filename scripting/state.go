@@ -62,7 +62,7 @@ func New(ctx context.Context, inv *plugins.Invocation) *State {
 		cancel: cancel,
 		inv:    inv,
 		env:    newEnviron(inv.Env),
-		in:     bufio.NewReader(interruptible(ctx, inv.In)),
+		in:     bufio.NewReader(Interruptible(ctx, inv.In)),
 		files:  map[*file]struct{}{},
 		types:  map[string]*lua.LTable{},
 	}

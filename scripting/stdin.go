@@ -7,13 +7,14 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
-// interruptible makes reads of a terminal or pipe end when ctx does. A blocked
+// Interruptible makes reads of a terminal or pipe end when ctx does. A blocked
 // read(2) cannot be interrupted, and one left behind in a goroutine would eat
 // the next line typed at the prompt: so the read starts only when there is
 // something to read.
-func interruptible(ctx context.Context, r io.Reader) io.Reader {
+func Interruptible(ctx context.Context, r io.Reader) io.Reader {
 	f, ok := r.(*os.File)
 	if !ok {
 		if r == nil {
@@ -50,6 +51,16 @@ func (p *pollReader) Read(b []byte) (int, error) {
 			return p.file.Read(b)
 		}
 	}
+}
+
+// IsTerminal tells whether someone may be typing what r reads.
+func IsTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	fd, err := descriptor(f)
+	return err == nil && term.IsTerminal(int(fd))
 }
 
 // descriptor is f.Fd() without its side effect on the blocking mode.
