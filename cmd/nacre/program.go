@@ -16,9 +16,13 @@ import (
 
 	"github.com/nacre-sh/nacre/plugins"
 	"github.com/nacre-sh/nacre/plugins/builtin/docker"
+	"github.com/nacre-sh/nacre/plugins/builtin/lua"
 	"github.com/nacre-sh/nacre/plugins/builtin/mirror"
+	"github.com/nacre-sh/nacre/plugins/builtin/plugin"
 	"github.com/nacre-sh/nacre/plugins/builtin/xargs"
+	"github.com/nacre-sh/nacre/plugins/discover"
 	"github.com/nacre-sh/nacre/repl"
+	"github.com/nacre-sh/nacre/scripts"
 )
 
 // program is nacre with its parts put together.
@@ -51,6 +55,9 @@ func assemble(ctx context.Context, o *options, in, out, errs *os.File) (*program
 			fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
 		}
 	}
+	for _, err := range p.discover(ctx) {
+		fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
+	}
 	return p, nil
 }
 
@@ -58,11 +65,22 @@ func assemble(ctx context.Context, o *options, in, out, errs *os.File) (*program
 // comes first keeps a name.
 func (p *program) builtins() []plugins.Plugin {
 	return []plugins.Plugin{
-		docker.New(docker.Options{Version: version, Flags: p.options.flags}),
+		docker.New(docker.Options{Version: version, Flags: p.options.flags, Except: []string{"plugin"}}),
 		xargs.Plugin{},
 		mirror.Plugin{},
+		plugin.Plugin{},
+		lua.New(scripts.Files(), discover.ConfigDir(p.environment)),
 		servePlugin{p.engine},
 	}
+}
+
+// discover loads the user's plugins: Lua files and executables.
+func (p *program) discover(ctx context.Context) []error {
+	self, err := os.Executable()
+	if err != nil {
+		return []error{fmt.Errorf("plugins: find nacre's own file: %w", err)}
+	}
+	return discover.Load(ctx, p.registry, discover.Options{Env: p.environment, Self: self, Stderr: p.err})
 }
 
 func firstLine(err error) string {
@@ -114,6 +132,9 @@ func (p *program) words(ctx context.Context, signals <-chan os.Signal) int {
 	if _, command := p.registry.Lookup(words[0]); command {
 		return p.once(ctx, signals, words)
 	}
+	if filepath.Ext(words[0]) == ".lua" { // also one that comes with nacre
+		return p.once(ctx, signals, append([]string{"lua"}, words...))
+	}
 	text, err := os.ReadFile(words[0])
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !strings.Contains(words[0], "/") && filepath.Ext(words[0]) == "":
@@ -125,8 +146,6 @@ func (p *program) words(ctx context.Context, signals <-chan os.Signal) int {
 	case err != nil:
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 126
-	case filepath.Ext(words[0]) == ".lua":
-		return p.once(ctx, signals, append([]string{"lua"}, words...))
 	}
 	return p.script(ctx, signals, words[0], words[1:], bytes.NewReader(text))
 }

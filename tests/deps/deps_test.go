@@ -34,6 +34,8 @@ func rules() []rule {
 		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event"}},
 		{"core/engine", []string{"core…"}},
 		{"plugins/builtin", []string{"plugins", "plugins/builtin…"}},
+		{"plugins/builtin/lua", []string{"plugins", "plugins/builtin…", "scripting"}},
+		{"plugins/discover", []string{"plugins", "plugins/lua", "plugins/process"}},
 		{"plugins/lua", []string{"plugins", "scripting…"}},
 		{"plugins/process", []string{"plugins"}},
 		{"scripting", []string{"plugins", "scripting…"}},
