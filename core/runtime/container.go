@@ -101,9 +101,16 @@ func (c *Container) Signal(sig unix.Signal) error { return c.lc.Signal(sig) }
 // Processes lists the process ids in the container's cgroup.
 func (c *Container) Processes() ([]int, error) { return c.lc.Processes() }
 
-// Pause freezes all processes, Resume lets them go on.
-func (c *Container) Pause() error  { return c.lc.Pause() }
-func (c *Container) Resume() error { return c.lc.Resume() }
+// Pause freezes all processes.
+func (c *Container) Pause() error { return c.lc.Pause() }
+
+// Resume lets them go on; it is no error if they do already, as after a SIGKILL.
+func (c *Container) Resume() error {
+	if err := c.lc.Resume(); !errors.Is(err, libcontainer.ErrNotPaused) {
+		return err
+	}
+	return nil
+}
 
 // Update puts other limits on the running container, and into the
 // specification for the next start.
