@@ -118,6 +118,7 @@ func (e *Engine) closeModules() error {
 	for i := len(e.closers) - 1; i >= 0; i-- {
 		errs = append(errs, e.closers[i]())
 	}
+	e.closers = nil // closing twice is no error
 	if err := e.store.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close the store: %w", err))
 	}

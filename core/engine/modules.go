@@ -20,7 +20,12 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	if err != nil {
 		return api.Backends{}, err
 	}
+	images, err := e.openImages(ctx, mirrors)
+	if err != nil {
+		return api.Backends{}, err
+	}
 	return api.Backends{
+		Images: images,
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
 			Mirrors: mirrorsInUse(mirrors),

@@ -38,6 +38,21 @@ func (s *Service) Collect(ctx context.Context, budget time.Duration) (int, error
 	return freed, nil
 }
 
+// CollectInBackground collects whenever this process has removed something,
+// until ctx ends. Problems go to failed: nobody waits for an answer.
+func (s *Service) CollectInBackground(ctx context.Context, failed func(error)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.kick:
+		}
+		if _, err := s.Collect(ctx, 0); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+	}
+}
+
 // nothingToCollect spares most processes the opening of the layer store.
 func (s *Service) nothingToCollect(ctx context.Context) (bool, error) {
 	var some bool

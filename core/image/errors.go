@@ -15,6 +15,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/docker/distribution/registry/api/errcode"
 	v2 "github.com/docker/distribution/registry/api/v2"
+	"github.com/moby/moby/api/types/registry"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/signature"
 )
@@ -30,7 +31,7 @@ func (w *worded) Error() string   { return w.text }
 func (w *worded) Unwrap() []error { return []error{w.class, w.cause} }
 
 // translatePull says in docker's words why a pull failed, and gives the error its class.
-func translatePull(err error, ref reference.Named) error {
+func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -40,6 +41,8 @@ func translatePull(err error, ref reference.Named) error {
 	var code errcode.Error
 	var rejected signature.PolicyRequirementError
 	switch {
+	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
+		return wordUnauthorized(code, auth, word)
 	case errors.As(err, &code):
 		return wordCode(err, code, ref, word)
 	case errors.As(err, &rejected):
@@ -58,6 +61,14 @@ func translatePull(err error, ref reference.Named) error {
 
 type wordFunc func(class error, format string, args ...any) error
 
+// wordUnauthorized tells missing credentials from wrong ones.
+func wordUnauthorized(code errcode.Error, auth *registry.AuthConfig, word wordFunc) error {
+	if auth == nil || *auth == (registry.AuthConfig{}) {
+		return word(errdefs.ErrUnauthenticated, "no basic auth credentials\nhint: log in to the registry first: login HOST")
+	}
+	return word(errdefs.ErrUnauthenticated, "%s", code)
+}
+
 // wordCode handles what a registry said in the form of the distribution spec.
 func wordCode(err error, code errcode.Error, ref reference.Named, word wordFunc) error {
 	switch code.Code {
@@ -65,7 +76,7 @@ func wordCode(err error, code errcode.Error, ref reference.Named, word wordFunc)
 		return word(errdefs.ErrNotFound, "manifest for %s not found: %s", reference.FamiliarString(ref), code)
 	case v2.ErrorCodeNameUnknown:
 		return word(errdefs.ErrNotFound, "repository %s not found: %s", reference.FamiliarName(ref), code)
-	case errcode.ErrorCodeDenied, errcode.ErrorCodeUnauthorized:
+	case errcode.ErrorCodeDenied:
 		return word(errdefs.ErrNotFound, "pull access denied for %s, repository does not exist or may require 'docker login': %s", reference.FamiliarName(ref), code)
 	case errcode.ErrorCodeTooManyRequests, errcode.ErrorCodeUnavailable:
 		return word(errdefs.ErrUnavailable, "%s", code)
@@ -112,7 +123,7 @@ func temporary(err error) bool {
 }
 
 // translatePush says in docker's words why a push failed, and gives the error its class.
-func translatePush(err error, ref reference.Named) error {
+func translatePush(err error, ref reference.Named, auth *registry.AuthConfig) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -124,7 +135,7 @@ func translatePush(err error, ref reference.Named) error {
 	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
 		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
-		return word(errdefs.ErrUnauthenticated, "%s", code)
+		return wordUnauthorized(code, auth, word)
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeDenied:
 		return word(errdefs.ErrPermissionDenied, "%s", code)
 	case errors.As(err, &code):

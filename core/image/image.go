@@ -91,6 +91,7 @@ type Service struct {
 	opts  Options
 	store *store.Store
 	locks *locks
+	kick  chan struct{} // says that there may be something to collect
 }
 
 // New brings the index to the newest schema. It opens nothing else.
@@ -99,7 +100,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	opts.Limits = opts.Limits.withDefaults()
-	return &Service{opts: opts, store: opts.Store, locks: &locks{file: opts.Store.Paths.LayersLock()}}, nil
+	return &Service{opts: opts, store: opts.Store, locks: &locks{file: opts.Store.Paths.LayersLock()}, kick: make(chan struct{}, 1)}, nil
 }
 
 // SetUsers names the users of images after both modules exist. Call it before

@@ -32,13 +32,13 @@ func (s *Service) Pull(ctx context.Context, opts backend.Pull) error {
 
 	way, err := s.openWay(ctx, opts.Ref, opts.Auth, opts.Platform)
 	if err != nil {
-		return translatePull(err, opts.Ref)
+		return translatePull(err, opts.Ref, opts.Auth)
 	}
 	defer way.close()
 	wanted := []reference.Named{opts.Ref}
 	if opts.AllTags {
 		if wanted, err = s.tagsOf(ctx, way, opts.Ref); err != nil {
-			return translatePull(err, opts.Ref)
+			return translatePull(err, opts.Ref, opts.Auth)
 		}
 	}
 	p := &pull{Service: s, way: way, platform: opts.Platform, report: &reporter{send: opts.Progress}}
@@ -46,7 +46,7 @@ func (s *Service) Pull(ctx context.Context, opts backend.Pull) error {
 	for _, ref := range wanted {
 		changed, err := p.one(ctx, ref)
 		if err != nil {
-			return translatePull(err, ref)
+			return translatePull(err, ref, opts.Auth)
 		}
 		fresh = fresh || changed
 	}
@@ -108,7 +108,12 @@ func (p *pull) one(ctx context.Context, ref reference.Named) (bool, error) {
 	}
 	defer src.Close()
 	p.report.status(tagOrDigest(ref), "Pulling from "+reference.Path(ref))
-	if err := p.ensureLayers(ctx, src, remote.layers); err != nil {
+	// An image that is here has its layers already: only names may change.
+	_, err = get(ctx, p.store.DB, digest.FromBytes(remote.config))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = p.ensureLayers(ctx, src, remote.layers)
+	}
+	if err != nil {
 		return false, err
 	}
 	changed, labels, err := p.record(ctx, ref, remote)

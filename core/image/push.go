@@ -39,7 +39,7 @@ func (s *Service) Push(ctx context.Context, opts backend.Push) error {
 	for _, ref := range wanted {
 		p := &push{Service: s, ref: ref, report: report, sys: s.systemContext(ref, opts.Auth)}
 		if err := p.run(ctx, opts.Platform); err != nil {
-			return translatePush(err, ref)
+			return translatePush(err, ref, opts.Auth)
 		}
 	}
 	return nil

@@ -14,9 +14,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/manifest"
-	"go.podman.io/image/v5/pkg/blobinfocache/memory"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/pkg/compression"
 	"go.podman.io/image/v5/types"
@@ -71,7 +69,7 @@ func (p *push) sendLayer(ctx context.Context, dest types.ImageDestination, l lay
 	}
 	for _, b := range known {
 		info := types.BlobInfo{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType}
-		if there, err := reuse(ctx, p, dest, info, noCache); err != nil {
+		if there, err := p.exists(ctx, dest, info); err != nil {
 			return ocispec.Descriptor{}, err
 		} else if there {
 			p.report.status(name, "Layer already exists")
@@ -80,10 +78,12 @@ func (p *push) sendLayer(ctx context.Context, dest types.ImageDestination, l lay
 		if b.repo == p.ref.Name() {
 			continue // it was there once
 		}
-		if mounted, err := reuse(ctx, p, dest, info, p.mountHint(b)); err != nil {
+		from, err := reference.ParseNormalizedNamed(b.repo)
+		if err != nil {
 			return ocispec.Descriptor{}, err
-		} else if mounted {
-			from, _ := reference.ParseNormalizedNamed(b.repo) // read from the index by knownBlobs: it parses
+		}
+		// That it cannot be mounted, whyever, only means that it must be sent.
+		if mounted, err := p.mount(ctx, from, b.Digest); err == nil && mounted {
 			p.report.status(name, "Mounted from "+reference.Path(from))
 			return b.Descriptor, nil
 		}
@@ -91,22 +91,15 @@ func (p *push) sendLayer(ctx context.Context, dest types.ImageDestination, l lay
 	return p.upload(ctx, dest, l)
 }
 
-func reuse(ctx context.Context, p *push, dest types.ImageDestination, info types.BlobInfo, cache types.BlobInfoCache) (bool, error) {
+// exists says whether the repository has a blob already.
+func (p *push) exists(ctx context.Context, dest types.ImageDestination, info types.BlobInfo) (bool, error) {
 	ctx, cancel := p.patience(ctx)
 	defer cancel()
-	ok, _, err := dest.TryReusingBlob(ctx, info, cache, false)
+	ok, _, err := dest.TryReusingBlob(ctx, info, noCache, false)
 	if err != nil {
 		return false, because(ctx, err)
 	}
 	return ok, nil
-}
-
-// mountHint tells the library in which other repository the blob lies.
-func (p *push) mountHint(b knownBlob) types.BlobInfoCache {
-	cache := memory.New()
-	scope := types.BICTransportScope{Opaque: reference.Domain(p.ref)}
-	cache.RecordKnownLocation(docker.Transport, scope, b.Digest, types.BICLocationReference{Opaque: b.repo})
-	return cache
 }
 
 // upload packs a layer and sends it while it is packed.

@@ -40,6 +40,10 @@ func (s *Service) Remove(ctx context.Context, name string, opts backend.ImageRem
 	if err != nil {
 		return nil, err
 	}
+	select {
+	case s.kick <- struct{}{}:
+	default: // it knows already
+	}
 	for _, e := range w.events {
 		if err := s.emit(e.action, e.id.String(), e.name, e.labels); err != nil {
 			return w.records, err

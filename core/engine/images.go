@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"context"
+	"log"
+	"sync"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/registry"
+	"go.podman.io/image/v5/types"
+
+	"github.com/nacre-sh/nacre/core/image"
+	"github.com/nacre-sh/nacre/core/mirror"
+)
+
+// collectBudget is how long a closing engine frees layers of removed images
+// before it leaves the rest to the next one.
+const collectBudget = 300 * time.Millisecond
+
+// openImages makes the image store and its collector.
+func (e *Engine) openImages(ctx context.Context, mirrors *mirror.Mirrors) (*image.Service, error) {
+	images, err := image.New(ctx, image.Options{Store: e.store, Events: e.events, Sources: imageSources{mirrors}})
+	if err != nil {
+		return nil, err
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var collecting sync.WaitGroup
+	collecting.Go(func() { images.CollectInBackground(background, logFailure(logger(e.opts.Log), "collect layers")) })
+	e.closers = append(e.closers, func() error {
+		cancel()
+		collecting.Wait()
+		_, err := images.Collect(context.WithoutCancel(ctx), collectBudget)
+		return err
+	})
+	return images, nil
+}
+
+func logFailure(to *log.Logger, what string) func(error) {
+	return func(err error) { to.Printf("%s: %v", what, err) }
+}
+
+// imageSources lets pulls go through the mirror gateway.
+type imageSources struct{ mirrors *mirror.Mirrors }
+
+// Prepare has no session where the registry has no mirrors.
+func (s imageSources) Prepare(ctx context.Context, ref reference.Named, auth *registry.AuthConfig, sys *types.SystemContext) (image.Session, error) {
+	session, err := s.mirrors.Prepare(ctx, ref, auth, sys)
+	if session == nil || err != nil {
+		return nil, err // not session: a nil pointer in an interface is not nil
+	}
+	return session, nil
+}
