@@ -144,6 +144,7 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 			l.runner = before
 			return false
 		}
+		l.remember(l.runner)
 		if l.runner.Exited() && ctx.Err() == nil {
 			return true
 		}

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
@@ -46,13 +47,17 @@ type Options struct {
 type Shell struct {
 	options  Options
 	terminal *terminal // nil without one
+
+	mu  sync.Mutex // guards what a session's lines have changed last
+	dir string
+	env []string
 }
 
 var _ plugins.Shell = (*Shell)(nil)
 
 // New returns a shell.
 func New(o Options) (*Shell, error) {
-	s := &Shell{options: o}
+	s := &Shell{options: o, dir: o.Dir, env: o.Env}
 	if o.Terminal != nil {
 		t, err := newTerminal(o.Terminal)
 		if err != nil {
@@ -128,6 +133,34 @@ func (s *Shell) newRunner(name string, params []string) (*interp.Runner, error) 
 		return nil, fmt.Errorf("start the shell for %s: %w", name, err)
 	}
 	return r, nil
+}
+
+// Dir and Env are the session's working directory and exported variables after
+// its last line: completion works with them.
+func (s *Shell) Dir() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dir
+}
+
+// Env: see Dir.
+func (s *Shell) Env() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.env
+}
+
+// remember keeps what completion asks for.
+func (s *Shell) remember(r *interp.Runner) {
+	var env []string
+	for name, v := range r.Vars {
+		if v.Exported && v.IsSet() && v.Kind == expand.String {
+			env = append(env, name+"="+v.Str)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dir, s.env = r.Dir, env
 }
 
 // follow moves the process to the shell's working directory.

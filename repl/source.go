@@ -30,14 +30,30 @@ func (s *Shell) RunText(ctx context.Context, name string, params []string, text 
 	return status
 }
 
-// runText parses and runs statement by statement, so that what stands before a
-// syntax error has been done, as in other shells.
+// runText runs a script. One with a syntax error runs up to there, as in other
+// shells.
 func (s *Shell) runText(ctx context.Context, r *interp.Runner, name string, text io.Reader) int {
 	source, err := io.ReadAll(text)
 	if err != nil {
 		fmt.Fprintf(s.options.Err, "nacre: read %s: %v\n", name, err)
 		return 1
 	}
+	file, err := syntax.NewParser().Parse(bytes.NewReader(source), name)
+	if err != nil {
+		return s.runUpTo(ctx, r, name, source)
+	}
+	ctx, j := withJob(ctx)
+	for _, stmt := range file.Stmts {
+		j.background = append(j.background, prepare(stmt)...)
+	}
+	if len(j.background) == 0 {
+		defer j.cancel(nil)
+	}
+	return s.statusOf(ctx, r.Run(ctx, file))
+}
+
+// runUpTo runs the statements before the syntax error, and reports that.
+func (s *Shell) runUpTo(ctx context.Context, r *interp.Runner, name string, source []byte) int {
 	status := 0
 	for stmt, err := range syntax.NewParser().StmtsSeq(bytes.NewReader(source)) {
 		if err != nil {
