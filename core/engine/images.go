@@ -49,5 +49,19 @@ func (s imageSources) Prepare(ctx context.Context, ref reference.Named, auth *re
 	if session == nil || err != nil {
 		return nil, err // not session: a nil pointer in an interface is not nil
 	}
-	return session, nil
+	return mirrored{session, reference.Domain(ref)}, nil
+}
+
+// mirrored is a pull through mirrors, the last of whose sources is the registry.
+type mirrored struct {
+	*mirror.Session
+	registry string
+}
+
+// Served implements image.Session: the registry itself needs no mention.
+func (m mirrored) Served() string {
+	if label := m.Session.Served(); label != m.registry {
+		return label
+	}
+	return ""
 }

@@ -79,9 +79,11 @@ type Sources interface {
 }
 
 // Session is one pull's way to its content. Served names the source that
-// answered, empty when it was the registry itself.
+// answered, empty when it was the registry itself. Explain turns an error of
+// the pull into what the sources said, where it knows better.
 type Session interface {
 	Served() string
+	Explain(err error) error
 	Close() error
 }
 

@@ -38,7 +38,7 @@ func (s *Service) Pull(ctx context.Context, opts backend.Pull) error {
 	wanted := []reference.Named{opts.Ref}
 	if opts.AllTags {
 		if wanted, err = s.tagsOf(ctx, way, opts.Ref); err != nil {
-			return translatePull(err, opts.Ref, opts.Auth)
+			return translatePull(way.explain(err), opts.Ref, opts.Auth)
 		}
 	}
 	p := &pull{Service: s, way: way, platform: opts.Platform, report: &reporter{send: opts.Progress}}
@@ -46,7 +46,7 @@ func (s *Service) Pull(ctx context.Context, opts backend.Pull) error {
 	for _, ref := range wanted {
 		changed, err := p.one(ctx, ref)
 		if err != nil {
-			return translatePull(err, ref, opts.Auth)
+			return translatePull(way.explain(err), ref, opts.Auth)
 		}
 		fresh = fresh || changed
 	}

@@ -32,6 +32,13 @@ func (w *way) served() string {
 	return w.session.Served()
 }
 
+func (w *way) explain(err error) error {
+	if w.session == nil {
+		return err
+	}
+	return w.session.Explain(err)
+}
+
 func (w *way) close() error {
 	if w.session == nil {
 		return nil

@@ -1,0 +1,153 @@
+// Package compat drives `nacre serve` with docker's own command-line client,
+// as people do who point DOCKER_HOST at it: the client that is first in the
+// PATH, and Debian's older one where that is another. What is expected is what
+// docker prints.
+package compat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nacre-sh/nacre/tests/registry"
+)
+
+// setup is what all tests share: one registry, one engine on a socket.
+var setup struct {
+	registry *registry.Registry
+	host     string // of the engine, for docker -H
+	image    string // busybox in the registry
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compat:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "nacre-compat-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if setup.registry, err = registry.Start(filepath.Join(dir, "registry")); err != nil {
+		return 1, err
+	}
+	defer setup.registry.Close()
+	if err := pushImages(); err != nil {
+		return 1, err
+	}
+	stop, err := serve(dir)
+	if err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	return code, stop()
+}
+
+func pushImages() error {
+	img, err := registry.Busybox(runtime.GOARCH)
+	if err != nil {
+		return err
+	}
+	more, err := registry.Pack(registry.Text("etc/more", "more\n"))
+	if err != nil {
+		return err
+	}
+	setup.image = setup.registry.Addr + "/library/busybox"
+	if _, err := registry.Push(context.Background(), setup.registry.Addr, "library/busybox", "latest", img); err != nil {
+		return err
+	}
+	img.Add(more, "ADD more in /etc")
+	_, err = registry.Push(context.Background(), setup.registry.Addr, "library/busybox", "more", img)
+	return err
+}
+
+// serve builds nacre and its shim, unless NACRE_BIN names a folder with both,
+// and starts `nacre serve`. The returned function ends it and checks that it
+// ended well.
+func serve(dir string) (stop func() error, err error) {
+	bin := os.Getenv("NACRE_BIN")
+	if bin == "" {
+		bin = filepath.Join(dir, "bin")
+		if err := build(bin); err != nil {
+			return nil, err
+		}
+	}
+	socket := filepath.Join(dir, "nacre.sock")
+	setup.host = "unix://" + socket
+	var log bytes.Buffer
+	cmd := exec.Command(filepath.Join(bin, "nacre"), "serve", "-H", setup.host)
+	cmd.Env = append(os.Environ(), "NACRE_DATA_ROOT="+filepath.Join(dir, "data"), "NACRE_EXEC_ROOT="+filepath.Join(dir, "run"))
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	stop = func() error {
+		if err := removeAll(); err != nil {
+			return err
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return fmt.Errorf("nacre serve is gone: %w\n%s", err, &log)
+		}
+		if err := <-ended; err != nil {
+			return fmt.Errorf("nacre serve: %w\n%s", err, &log)
+		}
+		return nil
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			return stop, conn.Close()
+		}
+		if time.Now().After(deadline) {
+			return nil, errors.Join(fmt.Errorf("nacre serve does not answer\n%s", &log), cmd.Process.Kill())
+		}
+	}
+}
+
+func build(bin string) error {
+	for _, args := range [][]string{
+		{"CGO_ENABLED=0", "-tags=exclude_graphdriver_btrfs,containers_image_openpgp", "nacre"},
+		{"CGO_ENABLED=1", "-tags=seccomp,runc_nocriu,netgo,osusergo", "nacre-shim"},
+	} {
+		cmd := exec.Command("go", "build", args[1], "-o", bin+"/", "-ldflags", "-s -w", "github.com/nacre-sh/nacre/cmd/"+args[2])
+		if args[2] == "nacre-shim" {
+			cmd.Args = append(cmd.Args[:5:5], append([]string{"-ldflags", `-s -w -extldflags "-static"`}, cmd.Args[7:]...)...)
+		}
+		cmd.Env = append(os.Environ(), args[0], "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", args[2], err, out)
+		}
+	}
+	return nil
+}
+
+// removeAll leaves the engine without containers, so that nothing runs on.
+func removeAll() error {
+	ids, err := exec.Command("docker", "-H", setup.host, "ps", "-aq").Output()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	out, err := exec.Command("docker", append([]string{"-H", setup.host, "rm", "-f", "-v"}, strings.Fields(string(ids))...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("remove the containers: %w\n%s", err, out)
+	}
+	return nil
+}
