@@ -7,6 +7,7 @@ import (
 	"github.com/nacre-sh/nacre/core/mirror"
 	"github.com/nacre-sh/nacre/core/network"
 	"github.com/nacre-sh/nacre/core/system"
+	"github.com/nacre-sh/nacre/core/volume"
 )
 
 // modules makes the modules and gives each what it needs of the others.
@@ -18,6 +19,10 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		return api.Backends{}, err
 	}
 	images, err := e.openImages(ctx, mirrors)
+	if err != nil {
+		return api.Backends{}, err
+	}
+	volumes, err := volume.New(ctx, e.store)
 	if err != nil {
 		return api.Backends{}, err
 	}
@@ -33,6 +38,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Events:   e.events,
 		Images:   images,
 		Networks: networks,
+		Volumes:  volumes,
 		Mirrors:  mirrors,
 	}, nil
 }
