@@ -137,27 +137,25 @@ func (s *State) scriptError(err error) error {
 	case isTable:
 		e.Message = s.display(t)
 	default:
-		e.Message = luaMessage(api.Object.String())
+		e.Message = strings.TrimSpace(api.Object.String())
 	}
 	return e
 }
 
-// display is tostring(v), also when v's own __tostring fails.
-func (s *State) display(v lua.LValue) string {
-	text := ""
-	err := s.L.CallByParam(lua.P{NRet: 0, Protect: true, Fn: s.L.NewFunction(func(L *lua.LState) int {
-		text = L.ToStringMeta(v).String()
+// display is the text of a table that a script raised: its own __tostring, if
+// it has one that works.
+func (s *State) display(t *lua.LTable) string {
+	text := fmt.Sprintf("(error object is a %s value)", t.Type())
+	if s.L.GetMetaField(t, "__tostring") == lua.LNil {
+		return text
+	}
+	// A __tostring that fails leaves the text as it is.
+	_ = s.L.CallByParam(lua.P{NRet: 0, Protect: true, Fn: s.L.NewFunction(func(L *lua.LState) int {
+		text = L.ToStringMeta(t).String()
 		return 0
 	})})
-	if err != nil {
-		return fmt.Sprintf("(error object is a %s value)", v.Type())
-	}
 	return text
 }
-
-// luaMessage makes "file.lua:3: text" of what Lua raises; a Go panic inside the
-// library is named as what it is.
-func luaMessage(text string) string { return strings.TrimSpace(text) }
 
 func syntaxError(cause error) error {
 	var p *parse.Error
