@@ -60,6 +60,8 @@ type Images interface {
 	Tag(ctx context.Context, source, repo, tag string) error
 	Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error)
 	Prune(ctx context.Context, filters filter.Args) ([]image.DeleteResponse, uint64, error)
+	// LayersSize is the bytes in all images' layers, shared ones counted once.
+	LayersSize(ctx context.Context) (int64, error)
 }
 
 // Containers is the life of containers. Names are names, short ids and full ids.
@@ -107,6 +109,8 @@ type Volumes interface {
 	VolumeInspect(ctx context.Context, name string) (volume.Volume, error)
 	VolumeCreate(ctx context.Context, req volume.CreateRequest) (volume.Volume, error)
 	VolumeRemove(ctx context.Context, name string, force bool) error
+	// VolumeUsage lists all volumes with their usage data.
+	VolumeUsage(ctx context.Context) ([]volume.Volume, error)
 }
 
 // Mirrors is nacre's own addition, served under /nacre/mirrors.
