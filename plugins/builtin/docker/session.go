@@ -98,11 +98,11 @@ func (s *session) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // engineError says why the embedded engine cannot be used. It is shown alone:
-// the URL of a connection in memory helps nobody.
+// the URL of a connection in memory helps nobody. It hides its cause, because
+// the client library has words of its own for "permission denied", about sockets.
 type engineError struct{ cause error }
 
 func (e *engineError) Error() string { return e.cause.Error() }
-func (e *engineError) Unwrap() error { return e.cause }
 
 func (s *session) embedded(g *globals) bool {
 	return s.inv.Engine != nil && len(g.options.Hosts) == 0 && s.cli.CurrentContext() == command.DefaultContextName

@@ -1,0 +1,205 @@
+// Package tests drives the real nacre end to end. The scripts in scripts/ are
+// sessions that a user could type, in the language of testscript: `exec` runs a
+// program, `stdout` and `stderr` match what it printed, `status N` demands an
+// exit status. Each has an engine with roots of its own, which must be empty of
+// mounts and processes when it ends; all share one registry.
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nacre-sh/nacre/tests/registry"
+)
+
+// suite is what all scripts share.
+type suite struct {
+	bin string // folder with nacre and nacre-shim
+	reg *registry.Registry
+}
+
+func TestScripts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("containers need root: run the tests as root")
+	}
+	s := newSuite(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "scripts",
+		RequireExplicitExec: true,
+		Setup:               func(env *testscript.Env) error { return s.setup(t, env) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":     status,
+			"eventually": eventually,
+		},
+	})
+}
+
+// newSuite builds the programs (or takes those in NACRE_TEST_BIN) and fills a registry.
+func newSuite(t *testing.T) *suite {
+	t.Helper()
+	s := &suite{bin: os.Getenv("NACRE_TEST_BIN")}
+	if s.bin == "" {
+		s.bin = build(t)
+	}
+	reg, err := registry.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reg.Close() })
+	s.reg = reg
+	img, err := registry.Busybox(runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Push(t.Context(), reg.Addr, "library/busybox", "latest", img); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// build makes both programs as the Makefile does, in a folder that anyone may enter.
+func build(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nacre-bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []struct{ pkg, cgo, flags, ldflags string }{
+		{"nacre", "0", "-tags=exclude_graphdriver_btrfs,containers_image_openpgp", "-X main.version=test"},
+		{"nacre-shim", "1", "-tags=seccomp,runc_nocriu,netgo,osusergo", `-extldflags "-static"`},
+	} {
+		cmd := exec.Command("go", "build", "-ldflags", p.ldflags, "-o", filepath.Join(dir, p.pkg), "../cmd/"+p.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo, "GOFLAGS="+p.flags)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", p.pkg, err, out)
+		}
+	}
+	return dir
+}
+
+// setup gives a script its own engine and looks after it at the end. The roots
+// have short names, because sockets lie below them.
+func (s *suite) setup(t *testing.T, env *testscript.Env) error {
+	root, err := os.MkdirTemp("", "nacre-s")
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(root, 0o755); err != nil {
+		return err
+	}
+	path := s.bin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	env.Vars = append(env.Vars,
+		"HOME="+env.WorkDir, "PATH="+path, "TERM=dumb", "LANG=C.UTF-8",
+		"NACRE_DATA_ROOT="+filepath.Join(root, "d"), "NACRE_EXEC_ROOT="+filepath.Join(root, "r"),
+		"ROOT="+root, "REGISTRY="+s.reg.Addr, "IMG="+s.reg.Addr+"/library/busybox",
+	)
+	environ := env.Vars
+	env.Defer(func() {
+		if err := s.leave(root, environ); err != nil {
+			t.Errorf("%s: %v", filepath.Base(env.WorkDir), err)
+		}
+	})
+	return nil
+}
+
+// leave empties the engine of a script and says what is left of it.
+func (s *suite) leave(root string, environ []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	reset := exec.CommandContext(ctx, filepath.Join(s.bin, "nacre"), "system", "reset", "--force")
+	reset.Env = environ
+	if out, err := reset.CombinedOutput(); err != nil {
+		return fmt.Errorf("empty the engine: %v\n%s", err, out)
+	}
+	var left []error
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, root+"/") {
+			left = append(left, fmt.Errorf("mount left: %s", line))
+		}
+	}
+	if pids := processes(root); len(pids) > 0 {
+		left = append(left, fmt.Errorf("processes left: %v", pids))
+	}
+	if len(left) == 0 {
+		left = append(left, os.RemoveAll(root))
+	}
+	return errors.Join(left...)
+}
+
+// processes lists those whose command line or environment names the roots,
+// after the moment that ending ones need.
+func processes(root string) []string {
+	var found []string
+	for range 50 {
+		found = nil
+		dirs, _ := filepath.Glob("/proc/[0-9]*")
+		for _, dir := range dirs {
+			line, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+			if strings.Contains(string(line), root+"/") {
+				found = append(found, filepath.Base(dir)+" "+strings.ReplaceAll(string(line), "\x00", " "))
+			}
+		}
+		if len(found) == 0 {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return found
+}
+
+// status runs a program and demands an exit status: `status 125 nacre run`.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N program [arg...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("status: %v", err)
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s ended with status %d, want %d", args[1], got, want)
+	}
+}
+
+// eventually runs a program until it succeeds, for at most five seconds.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: eventually program [arg...]")
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: still %v", args[0], err)
+		}
+	}
+}
