@@ -1,0 +1,142 @@
+package prompt_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/repl/highlight"
+	"github.com/nacre-sh/nacre/repl/history"
+	"github.com/nacre-sh/nacre/repl/prompt"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// The tests run this program under a pseudo-terminal: a small shell that
+// prints what it reads. It is the test binary itself, started again.
+const childVar = "NACRE_PROMPT_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVar) != "" {
+		os.Exit(child())
+	}
+	os.Exit(m.Run())
+}
+
+func child() int {
+	h, err := history.Open(os.Getenv("TEST_HISTORY"), 0)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, line := range strings.Split(os.Getenv("TEST_LINES"), "|") {
+		if err := h.Append(line); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	e, err := prompt.New(prompt.Options{
+		In: os.Stdin, Out: os.Stdout, Getenv: os.Getenv,
+		Prompt:     func() string { return "\x1b[1;35mnacre\x1b[0m ❯ " },
+		Complete:   complete,
+		Highlight:  colour,
+		Incomplete: incomplete,
+		History:    h,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer e.Close()
+	for {
+		line, err := e.ReadLine(context.Background())
+		switch {
+		case errors.Is(err, prompt.ErrInterrupted):
+			continue
+		case err == io.EOF:
+			fmt.Println("bye")
+			return 0
+		case err != nil:
+			fmt.Println("error:", err)
+			continue
+		}
+		if line == "exit" {
+			return 0
+		}
+		run(line)
+	}
+}
+
+func run(line string) {
+	switch line {
+	case "printf":
+		fmt.Print("no newline")
+	case "read": // a command that takes a line of its own
+		time.Sleep(50 * time.Millisecond)
+		buf := make([]byte, 100)
+		n, err := os.Stdin.Read(buf)
+		fmt.Printf("read %q %v\n", buf[:n], err)
+	case "sleep":
+		time.Sleep(300 * time.Millisecond)
+	case "many":
+		for i := range 12 {
+			fmt.Println("output", i)
+		}
+	default:
+		fmt.Printf("[%s]\n", strings.ReplaceAll(line, "\n", "⏎"))
+	}
+}
+
+func colour(text string) []highlight.Span {
+	if strings.Contains(text, "panic now") {
+		panic("highlighting failed")
+	}
+	return highlight.Line(text, func(words []string) bool { return words[0] == "pull" || words[0] == "images" })
+}
+
+func incomplete(text string) bool {
+	if strings.HasSuffix(text, "\\") {
+		return true
+	}
+	_, err := syntax.NewParser().Parse(strings.NewReader(text), "")
+	return syntax.IsIncomplete(err)
+}
+
+var words = []plugins.Candidate{
+	{Text: "images", Description: "List images"}, {Text: "import", Description: "Import a tarball"},
+	{Text: "inspect", Description: "Return low-level information on Docker objects, which is a long description that is cut"},
+	{Text: "ps", Description: "List containers"}, {Text: "pull", Description: "Download an image"}, {Text: "push", Description: "Upload an image"},
+}
+
+func complete(ctx context.Context, line string, cursor int) (int, []plugins.Candidate, plugins.Directive) {
+	start := strings.LastIndexByte(line[:cursor], ' ') + 1
+	word := line[start:cursor]
+	var items []plugins.Candidate
+	switch {
+	case strings.HasPrefix(line, "slow"):
+		select {
+		case <-time.After(300 * time.Millisecond):
+			return start, []plugins.Candidate{{Text: "late"}}, plugins.Directive{}
+		case <-ctx.Done():
+			return start, nil, plugins.Directive{}
+		}
+	case strings.HasPrefix(line, "crash"):
+		panic("completion failed")
+	case strings.HasPrefix(line, "many"):
+		for i := range 40 {
+			items = append(items, plugins.Candidate{Text: fmt.Sprintf("item-%02d", i), Description: "number"})
+		}
+		return start, items, plugins.Directive{}
+	}
+	for _, w := range words {
+		if strings.HasPrefix(w.Text, word) {
+			items = append(items, w)
+		}
+	}
+	return start, items, plugins.Directive{NoSpace: strings.HasPrefix(line, "nospace")}
+}
