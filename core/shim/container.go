@@ -55,7 +55,7 @@ func newContainer(b shimapi.Bind, netns string) *container {
 		netns: netns,
 		io:    newStreams(),
 		state: shimapi.State{
-			Version: shimapi.Version, ID: b.ID, Status: shimapi.StatusBound, ShimPid: os.Getpid(), StateDir: b.StateDir,
+			Version: shimapi.Version, ID: b.ID, Status: shimapi.StatusBound, ShimPid: os.Getpid(), NetNS: netns, StateDir: b.StateDir,
 		},
 		stop:  make(chan struct{}),
 		ended: make(chan struct{}),

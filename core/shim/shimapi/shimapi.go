@@ -115,6 +115,7 @@ type State struct {
 	Status       string // bound, running, paused, restarting, exited
 	Pid          int    // of the container's init, in the host's pid namespace
 	ShimPid      int
+	NetNS        string // path of the network namespace that the shim made, for whoever starts it
 	StartedAt    time.Time
 	RestartCount int
 	Execs        []ExecState `json:",omitempty"`

@@ -1,0 +1,90 @@
+package container
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/moby/moby/api/types/events"
+)
+
+// Pause freezes a container's processes.
+func (m *Module) Pause(ctx context.Context, name string) error {
+	return m.freeze(ctx, name, verbPause, true, events.ActionPause)
+}
+
+// Unpause lets them go on.
+func (m *Module) Unpause(ctx context.Context, name string) error {
+	return m.freeze(ctx, name, verbUnpause, false, events.ActionUnPause)
+}
+
+func (m *Module) freeze(ctx context.Context, name string, v verb, pause bool, action events.Action) error {
+	l, err := m.lookUp(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(v, l.record, l.now); err != nil {
+		return err
+	}
+	client, err := m.client(ctx, l.ID)
+	if err != nil {
+		return err
+	}
+	if err := client.Pause(ctx, pause); err != nil {
+		return fmt.Errorf("cannot %s container %s: %w", v, l.ID, err)
+	}
+	return m.emit(l.record, action, nil)
+}
+
+// Rename gives a container another name.
+func (m *Module) Rename(ctx context.Context, name, newName string) error {
+	if newName == "" {
+		return invalid("Neither old nor new names may be empty")
+	}
+	clean, err := checkName(newName)
+	if err != nil {
+		return err
+	}
+	l, err := m.lookUp(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(verbRename, l.record, l.now); err != nil {
+		return err
+	}
+	if clean == l.Name {
+		return invalid("Renaming a container with the same name as its current name")
+	}
+	res, err := m.db.ExecContext(ctx, `UPDATE OR IGNORE containers SET name = ? WHERE id = ? AND status <> 'removing'`, clean, l.ID)
+	if err != nil {
+		return fmt.Errorf("rename container %s: %w", l.Name, err)
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return m.nameTaken(ctx, clean)
+	}
+	old := l.Name
+	l.record.Name = clean
+	return m.emit(l.record, events.ActionRename, map[string]string{"oldName": "/" + old})
+}
+
+// Resize sets the size of a container's terminal.
+func (m *Module) Resize(ctx context.Context, name string, rows, columns uint) error {
+	l, err := m.lookUp(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(verbResize, l.record, l.now); err != nil {
+		return err
+	}
+	client, err := m.client(ctx, l.ID)
+	if err != nil {
+		return err
+	}
+	if err := client.Resize(ctx, rows, columns); err != nil {
+		return fmt.Errorf("resize the terminal of container %s: %w", l.Name, err)
+	}
+	return m.emit(l.record, events.ActionResize, map[string]string{
+		"height": fmt.Sprint(rows), "width": fmt.Sprint(columns),
+	})
+}

@@ -1,0 +1,124 @@
+// Package container is the life of containers: it creates, starts, stops,
+// lists and removes them, reads their logs and joins clients to their streams.
+//
+// Nothing lives here but decisions. A container's process belongs to its shim
+// (core/shim/shimapi), which outlives this program; what is remembered is one
+// row of nacre's database; what runs now is told by the shim's files in the
+// run folder. Many nacre processes work on the same containers at once, so no
+// answer comes from this process's memory alone: a row that says running is
+// checked against the shim's lock, and whoever finds that a container has
+// ended writes its end down (live.go).
+//
+// A crash at any step leaves something that the next one understands: a row
+// comes before its folder and goes after it, a removal is a mark before it is
+// a deed (remove.go, sweep.go).
+package container
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"sync"
+
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/volume"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/container/spec"
+	"github.com/nacre-sh/nacre/core/store"
+)
+
+// Images tells what a container needs of an image. An image that is not there
+// gives docker's "No such image" with errdefs.ErrNotFound.
+// A lease keeps all layers in place until the container is recorded.
+type Images interface {
+	Rootfs(ctx context.Context, nameOrID string, platform *ocispec.Platform) (backend.Rootfs, error)
+	Lease(ctx context.Context) (io.Closer, error)
+}
+
+// Networks joins a container's network namespace to its networks, and lets go
+// of what the join took (addresses, ports) once the container has ended.
+type Networks interface {
+	Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error)
+	Disconnect(ctx context.Context, containerID string) error
+}
+
+// Volumes is the store of named volumes. VolumeCreate gives the existing one
+// where there is one. Populate fills an empty volume with what the image has
+// at a path; lowerDirs are overlay folders, topmost first.
+type Volumes interface {
+	VolumeCreate(ctx context.Context, req volume.CreateRequest) (volume.Volume, error)
+	VolumeRemove(ctx context.Context, name string, force bool) error
+	Populate(ctx context.Context, name string, lowerDirs []string, path string) error
+}
+
+// Events is told what happened.
+type Events interface {
+	Append(events.Message) error
+}
+
+// Options is what the module works with; all but Trace are needed.
+type Options struct {
+	Store    *store.Store
+	Images   Images
+	Networks Networks
+	Volumes  Volumes
+	Events   Events
+	Shim     string // path of the nacre-shim program
+	Trace    Trace  // nil: none
+}
+
+// Module implements api.Containers and api.Execs.
+type Module struct {
+	db       *sql.DB
+	paths    store.Paths
+	images   Images
+	networks Networks
+	volumes  Volumes
+	events   Events
+	trace    Trace
+	host     func() (spec.Host, error)
+
+	pool  *pool
+	bound bindings
+	execs *execs
+	gone  *notices // removals seen by this process
+
+	background       context.Context // of work that outlives the request that caused it
+	cancelBackground context.CancelFunc
+	tasks            sync.WaitGroup // of background
+}
+
+// New opens the module and lets a sweep run beside the first commands.
+func New(ctx context.Context, o Options) (*Module, error) {
+	if err := o.Store.Migrate(ctx, schema); err != nil {
+		return nil, err
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	m := &Module{
+		db: o.Store.DB, paths: o.Store.Paths,
+		images: o.Images, networks: o.Networks, volumes: o.Volumes, events: o.Events, trace: o.Trace,
+		host:       sync.OnceValues(spec.ReadHost),
+		pool:       newPool(o.Shim),
+		bound:      bindings{of: map[string]*binding{}},
+		execs:      newExecs(),
+		gone:       newNotices(),
+		background: background, cancelBackground: cancel,
+	}
+	m.tasks.Go(m.sweep)
+	return m, nil
+}
+
+// Warm keeps n idle shims ready, so that a start does not wait for one; for a
+// process that lives on, as the prompt.
+func (m *Module) Warm(n int) { m.pool.warm(n) }
+
+// Close ends the idle shims and waits for what was left to be cleaned up.
+// Containers run on.
+func (m *Module) Close() error {
+	m.cancelBackground()
+	m.tasks.Wait()
+	m.pool.close()
+	return nil
+}

@@ -1,0 +1,157 @@
+package container
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nacre-sh/nacre/core/container/spec"
+)
+
+// newID is docker's kind of identifier, 64 hexadecimal digits.
+func newID() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// Create writes a container down: one row, then its volumes. Folders come with
+// the first start.
+func (m *Module) Create(ctx context.Context, name string, req container.CreateRequest, platform *ocispec.Platform) (container.CreateResponse, error) {
+	done := m.trace.span("create")
+	defer done()
+	m.pool.prepare() // a start mostly follows at once
+	lease, err := m.images.Lease(ctx)
+	if err != nil {
+		return container.CreateResponse{}, err
+	}
+	defer lease.Close()
+	r, warnings, err := m.plan(ctx, req, platform)
+	if err != nil {
+		return container.CreateResponse{}, err
+	}
+	if err := m.insertNamed(ctx, r, name); err != nil {
+		return container.CreateResponse{}, err
+	}
+	if err := m.makeVolumes(ctx, r); err != nil {
+		return container.CreateResponse{}, errors.Join(err, m.deleteRecord(ctx, r.ID))
+	}
+	if err := m.emit(r, events.ActionCreate, nil); err != nil {
+		return container.CreateResponse{}, err
+	}
+	return container.CreateResponse{ID: r.ID, Warnings: warnings}, nil
+}
+
+// plan decides everything about a new container and changes nothing.
+func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform *ocispec.Platform) (*record, []string, error) {
+	if req.Config == nil {
+		return nil, nil, invalid("config cannot be empty in order to create a container")
+	}
+	host, err := m.host()
+	if err != nil {
+		return nil, nil, err
+	}
+	image, err := m.images.Rootfs(ctx, req.Config.Image, platform)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.trace.step("create: image resolved")
+	c, err := mergeConfig(*req.Config, image.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	hc := hostDefaults(req.HostConfig, host)
+	if err := spec.Validate(hc, host); err != nil {
+		return nil, nil, err
+	}
+	if _, err := logDriver(hc.LogConfig, ""); err != nil {
+		return nil, nil, err
+	}
+	if hc.Init != nil && *hc.Init {
+		if _, err := spec.FindInit(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := m.pinOthers(ctx, hc); err != nil {
+		return nil, nil, err
+	}
+	mounts, err := m.planMounts(ctx, c, hc)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &record{
+		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
+		Config: c, HostConfig: hc, Networking: req.NetworkingConfig, Rootfs: m.keepRootfs(image), Mounts: mounts,
+	}
+	return r, warnings(c), setHostname(c, hc, r.ID)
+}
+
+// pinOthers replaces names of other containers by their ids, so that a rename
+// or a new container of that name does not change what this one joins.
+func (m *Module) pinOthers(ctx context.Context, hc *container.HostConfig) error {
+	if hc.NetworkMode.IsContainer() {
+		other, err := m.find(ctx, hc.NetworkMode.ConnectedContainer())
+		if err != nil {
+			return err
+		}
+		hc.NetworkMode = container.NetworkMode("container:" + other.ID)
+	}
+	if hc.PidMode.IsContainer() {
+		other, err := m.find(ctx, hc.PidMode.Container())
+		if err != nil {
+			return err
+		}
+		hc.PidMode = container.PidMode("container:" + other.ID)
+	}
+	return nil
+}
+
+func warnings(c *container.Config) []string {
+	list := []string{}
+	if h := c.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
+		list = append(list, "nacre's own engine does not run health checks yet: the container will have no health status.")
+	}
+	return list
+}
+
+// nameTries is how often a random name may be taken already.
+const nameTries = 6
+
+func (m *Module) insertNamed(ctx context.Context, r *record, name string) error {
+	if name != "" {
+		clean, err := checkName(name)
+		if err != nil {
+			return err
+		}
+		r.Name = clean
+		return m.insert(ctx, r)
+	}
+	var err error
+	for try := range nameTries {
+		r.Name = randomName(try)
+		if err = m.insert(ctx, r); !errdefs.IsConflict(err) {
+			return err
+		}
+	}
+	r.Name = r.ID[:12]
+	return m.insert(ctx, r)
+}
+
+// makeFolders makes the container's lasting and passing folders where they are missing.
+func (m *Module) makeFolders(id string) error {
+	for _, dir := range []string{m.paths.Container(id), m.paths.ContainerRun(id)} {
+		if err := os.MkdirAll(dir, 0o710); err != nil {
+			return fmt.Errorf("make the folder of container %s: %w", id, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+	"github.com/nacre-sh/nacre/core/shim/sweep"
+)
+
+// exitLost is the exit code of a container that ended with the machine; docker's.
+const exitLost = 255
+
+// networkFile keeps what the network module gave to a running container.
+const networkFile = "network.json"
+
+// live is what a container does now: its row, and what its shim tells.
+type live struct {
+	*record
+	now   status
+	state *shimapi.State // nil unless running, paused or restarting
+}
+
+// look finds out what a container does now. A row that says running is only a
+// claim: where no shim stands behind it any more, its end is written down. An
+// automatically removed container gives errdefs.ErrNotFound.
+func (m *Module) look(ctx context.Context, r *record) (live, error) {
+	if r.Status != running {
+		return live{record: r, now: r.Status}, nil
+	}
+	l, ended, err := m.claim(r)
+	if err != nil || !ended {
+		return l, err
+	}
+	if err := m.settle(ctx, r.ID); err != nil {
+		return live{}, err
+	}
+	r, err = m.byID(ctx, r.ID)
+	if err != nil {
+		return live{}, err
+	}
+	if r.Status == removing {
+		return live{}, noSuchContainer(r.ID)
+	}
+	return live{record: r, now: r.Status}, nil
+}
+
+// claim checks a row that says running against the shim.
+func (m *Module) claim(r *record) (l live, ended bool, err error) {
+	alive, err := m.shimAlive(r.ID)
+	if err != nil || !alive {
+		return live{}, true, err
+	}
+	state, err := readJSON[shimapi.State](filepath.Join(m.paths.ContainerRun(r.ID), shimapi.StateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		// Either its start is on the way, or the shim has told its end and cleans up.
+		_, err := os.Stat(filepath.Join(m.paths.Container(r.ID), shimapi.ExitFile))
+		return live{record: r, now: created}, err == nil, nil
+	}
+	if err != nil {
+		return live{}, false, err
+	}
+	l = live{record: r, state: state, now: status(state.Status)}
+	switch state.Status {
+	case shimapi.StatusBound: // its start is on the way
+		l.now, l.state = created, nil
+	case shimapi.StatusExited:
+		return live{}, true, nil
+	}
+	l.record.StartedAt, l.record.RestartCount = state.StartedAt, state.RestartCount
+	return l, false, nil
+}
+
+func readJSON[T any](file string) (*T, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var v T
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return &v, nil
+}
+
+// lookUp is find and look.
+func (m *Module) lookUp(ctx context.Context, name string) (live, error) {
+	r, err := m.find(ctx, name)
+	if err != nil {
+		return live{}, err
+	}
+	return m.look(ctx, r)
+}
+
+// settle writes down the end of a container that has ended, whoever noticed
+// it, and removes it where its end is to be its removal. It may be called by
+// many at once and for a container that was settled already.
+func (m *Module) settle(ctx context.Context, id string) error {
+	unlock, err := m.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return m.settleLocked(ctx, id)
+}
+
+func (m *Module) settleLocked(ctx context.Context, id string) error {
+	r, err := m.byID(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil || r.Status != running {
+		return err
+	}
+	// Between the look and the lock another may have started it again.
+	if _, ended, err := m.claim(r); err != nil || !ended {
+		return err
+	}
+	if err := m.recordEnd(ctx, r); err != nil {
+		return err
+	}
+	if r.HostConfig.AutoRemove {
+		return m.removeLocked(ctx, r, removeOptions{volumes: true, later: true})
+	}
+	if err := m.saveState(ctx, r); err != nil {
+		return err
+	}
+	m.later(func(ctx context.Context) error { return m.networks.Disconnect(ctx, r.ID) })
+	return nil
+}
+
+// recordEnd fills the row from the shim's last words, or, where it had no time
+// for them, from what is known.
+func (m *Module) recordEnd(ctx context.Context, r *record) error {
+	swept, err := sweep.Container(ctx, m.paths.ContainerRun(r.ID))
+	if err != nil {
+		return err
+	}
+	exit, err := readJSON[shimapi.Exit](filepath.Join(m.paths.Container(r.ID), shimapi.ExitFile))
+	switch {
+	case err == nil:
+		r.Status, r.ExitCode, r.Error, r.OOMKilled = exited, exit.ExitCode, exit.Error, exit.OOMKilled
+		r.FinishedAt, r.RestartCount, r.Stopped = exit.FinishedAt, exit.RestartCount, exit.Stopped
+		if !exit.StartedAt.IsZero() {
+			r.StartedAt = exit.StartedAt
+		}
+		if swept { // the shim had no time to tell
+			return m.emitDie(r)
+		}
+		return nil
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	r.Status, r.ExitCode, r.FinishedAt = exited, exitLost, time.Now().UTC()
+	r.Error = "the container ended with the machine"
+	return m.emitDie(r)
+}
+
+func (m *Module) emitDie(r *record) error {
+	return m.emit(r, events.ActionDie, map[string]string{"exitCode": strconv.Itoa(r.ExitCode)})
+}
+
+// later runs work that no one waits for; Close does. What fails there is
+// done again by the next sweep.
+func (m *Module) later(work func(context.Context) error) {
+	m.tasks.Go(func() {
+		if err := work(context.WithoutCancel(m.background)); err != nil {
+			m.trace.step("left to the next sweep: " + err.Error())
+		}
+	})
+}
+
+// client gives the shim of a running container.
+func (m *Module) client(ctx context.Context, id string) (*shimapi.Client, error) {
+	client, err := shimapi.Dial(ctx, m.paths.ContainerRun(id))
+	if errdefs.IsNotFound(err) {
+		return nil, errdefs.ErrConflict.WithMessage("container " + id + " is not running")
+	}
+	return client, err
+}
+
+// network reads what the network module gave to a running container.
+func (m *Module) network(l live) *container.NetworkSettings {
+	if l.state == nil {
+		return idleNetwork(l.record)
+	}
+	settings, err := readJSON[container.NetworkSettings](filepath.Join(m.paths.ContainerRun(l.ID), networkFile))
+	if err != nil {
+		return idleNetwork(l.record)
+	}
+	return settings
+}

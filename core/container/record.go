@@ -1,0 +1,268 @@
+package container
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
+)
+
+// record is what nacre remembers of a container. What it does at this moment
+// is the shim's to say; see live.go.
+type record struct {
+	ID      string
+	Name    string // without slash
+	Image   string // as the user named it
+	ImageID string // sha256:…
+	Created time.Time
+
+	Status       status // created, running, exited, removing or dead; running means that its end was not seen yet
+	ExitCode     int
+	Error        string
+	OOMKilled    bool
+	StartedAt    time.Time
+	FinishedAt   time.Time
+	RestartCount int
+	Stopped      bool // by a user: no restart policy brings it back
+
+	Config     *container.Config
+	HostConfig *container.HostConfig
+	Networking *network.NetworkingConfig
+	Rootfs     rootfs
+	Mounts     []mountPoint
+}
+
+// rootfs is what stays of the image once the container exists: its layers, so
+// that it starts again even when the image has lost its name. Folders are
+// relative to the data root.
+type rootfs struct {
+	LowerDirs    []string
+	OS           string
+	Architecture string
+}
+
+// mountPoint is docker's, with what it takes to mount it.
+type mountPoint struct {
+	container.MountPoint
+	Anonymous bool     `json:",omitempty"` // the volume goes with the container
+	NoCopy    bool     `json:",omitempty"` // a new volume stays empty
+	Options   []string `json:",omitempty"` // of a tmpfs
+	Flat      bool     `json:",omitempty"` // do not bind submounts
+	CreateSrc bool     `json:",omitempty"` // a host folder that is made when it is missing
+}
+
+var schema = store.Module{Name: "container", Steps: []string{`
+CREATE TABLE containers (
+	id         TEXT PRIMARY KEY,
+	name       TEXT UNIQUE,          -- NULL while it is removed
+	image      TEXT NOT NULL,
+	image_id   TEXT NOT NULL,
+	created    INTEGER NOT NULL,     -- unix nanoseconds, as all times
+	status     TEXT NOT NULL,
+	exit_code  INTEGER NOT NULL DEFAULT 0,
+	error      TEXT NOT NULL DEFAULT '',
+	oom        INTEGER NOT NULL DEFAULT 0,
+	started    INTEGER NOT NULL DEFAULT 0,
+	finished   INTEGER NOT NULL DEFAULT 0,
+	restarts   INTEGER NOT NULL DEFAULT 0,
+	stopped    INTEGER NOT NULL DEFAULT 0,
+	spec       TEXT NOT NULL         -- JSON: config, host config, networking, rootfs, mounts
+) WITHOUT ROWID;
+CREATE INDEX containers_image ON containers (image_id);
+CREATE INDEX containers_status ON containers (status);
+`}}
+
+// specColumn is the part of a record that is written once and read whole.
+type specColumn struct {
+	Config     *container.Config
+	HostConfig *container.HostConfig
+	Networking *network.NetworkingConfig `json:",omitempty"`
+	Rootfs     rootfs
+	Mounts     []mountPoint `json:",omitempty"`
+}
+
+const columns = `id, COALESCE(name, ''), image, image_id, created, status, exit_code, error, oom, started, finished, restarts, stopped, spec`
+
+func scan(row interface{ Scan(...any) error }) (*record, error) {
+	var r record
+	var made, started, finished int64
+	var spec []byte
+	err := row.Scan(&r.ID, &r.Name, &r.Image, &r.ImageID, &made, &r.Status, &r.ExitCode, &r.Error, &r.OOMKilled,
+		&started, &finished, &r.RestartCount, &r.Stopped, &spec)
+	if err != nil {
+		return nil, err
+	}
+	r.Created, r.StartedAt, r.FinishedAt = fromNano(made), fromNano(started), fromNano(finished)
+	var s specColumn
+	if err := json.Unmarshal(spec, &s); err != nil {
+		return nil, fmt.Errorf("read the record of container %s: %w", r.ID, err)
+	}
+	r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts = s.Config, s.HostConfig, s.Networking, s.Rootfs, s.Mounts
+	return &r, nil
+}
+
+func fromNano(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+func toNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// insert writes a new record. A name that is taken gives docker's conflict.
+func (m *Module) insert(ctx context.Context, r *record) error {
+	spec, err := json.Marshal(specColumn{r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts})
+	if err != nil {
+		return fmt.Errorf("record container %s: %w", r.Name, err)
+	}
+	res, err := m.db.ExecContext(ctx, `INSERT INTO containers (id, name, image, image_id, created, status, spec)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+		r.ID, r.Name, r.Image, r.ImageID, toNano(r.Created), r.Status, string(spec))
+	if err != nil {
+		return fmt.Errorf("record container %s: %w", r.Name, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return m.nameTaken(ctx, r.Name)
+}
+
+func (m *Module) nameTaken(ctx context.Context, name string) error {
+	var id string
+	if err := m.db.QueryRowContext(ctx, `SELECT id FROM containers WHERE name = ?`, name).Scan(&id); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("look up container %s: %w", name, err)
+	}
+	return errdefs.ErrConflict.WithMessage(fmt.Sprintf("Conflict. The container name %q is already in use by container %q. "+
+		"You have to remove (or rename) that container to be able to reuse that name.", "/"+name, id))
+}
+
+// find resolves a full id, a name, or the beginning of an id, in this order, as docker does.
+func (m *Module) find(ctx context.Context, nameOrID string) (*record, error) {
+	name := strings.TrimPrefix(nameOrID, "/")
+	r, err := scan(m.db.QueryRowContext(ctx, `SELECT `+columns+` FROM containers WHERE (id = ?1 OR name = ?1) AND name IS NOT NULL
+		ORDER BY id = ?1 DESC LIMIT 1`, name))
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		return r, wrapLookup(nameOrID, err)
+	}
+	if name == "" || strings.Trim(name, "0123456789abcdef") != "" {
+		return nil, noSuchContainer(nameOrID)
+	}
+	found, err := m.query(ctx, `WHERE id >= ?1 AND id < ?1 || 'g' AND name IS NOT NULL LIMIT 2`, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, noSuchContainer(nameOrID)
+	case len(found) > 1:
+		return nil, errdefs.ErrInvalidArgument.WithMessage("Multiple IDs found with provided prefix: " + name)
+	}
+	return found[0], nil
+}
+
+func wrapLookup(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("look up container %s: %w", name, err)
+}
+
+func noSuchContainer(name string) error {
+	return errdefs.ErrNotFound.WithMessage("No such container: " + name)
+}
+
+// byID reads a record that may be in removal; errdefs.ErrNotFound when it is gone.
+func (m *Module) byID(ctx context.Context, id string) (*record, error) {
+	r, err := scan(m.db.QueryRowContext(ctx, `SELECT `+columns+` FROM containers WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, noSuchContainer(id)
+	}
+	return r, wrapLookup(id, err)
+}
+
+func (m *Module) query(ctx context.Context, where string, args ...any) ([]*record, error) {
+	rows, err := m.db.QueryContext(ctx, `SELECT `+columns+` FROM containers `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	defer rows.Close()
+	var found []*record
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, rows.Err()
+}
+
+// saveState writes how the container fares now, unless it is being removed.
+func (m *Module) saveState(ctx context.Context, r *record) error {
+	_, err := m.db.ExecContext(ctx, `UPDATE containers SET status = ?, exit_code = ?, error = ?, oom = ?, started = ?,
+		finished = ?, restarts = ?, stopped = ? WHERE id = ? AND status <> 'removing'`,
+		r.Status, r.ExitCode, r.Error, r.OOMKilled, toNano(r.StartedAt), toNano(r.FinishedAt), r.RestartCount, r.Stopped, r.ID)
+	if err != nil {
+		return fmt.Errorf("record the state of container %s: %w", r.Name, err)
+	}
+	return nil
+}
+
+// markRemoving hides the container and frees its name; from here on the
+// removal is finished by whoever comes next, even after a crash. It tells
+// whether this call did it.
+func (m *Module) markRemoving(ctx context.Context, id string) (bool, error) {
+	res, err := m.db.ExecContext(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, id)
+	if err != nil {
+		return false, fmt.Errorf("mark container %s for removal: %w", id, err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+func (m *Module) deleteRecord(ctx context.Context, id string) error {
+	if _, err := m.db.ExecContext(ctx, `DELETE FROM containers WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("delete the record of container %s: %w", id, err)
+	}
+	return nil
+}
+
+// keepRootfs and lowerDirs translate between the image's folders and the
+// record's, which are relative so that a data root can move.
+func (m *Module) keepRootfs(root backend.Rootfs) rootfs {
+	kept := rootfs{OS: root.Platform.OS, Architecture: root.Platform.Architecture}
+	for _, dir := range root.LowerDirs {
+		if rel, err := filepath.Rel(m.paths.Data, dir); err == nil && filepath.IsLocal(rel) {
+			dir = rel
+		}
+		kept.LowerDirs = append(kept.LowerDirs, dir)
+	}
+	return kept
+}
+
+func (m *Module) lowerDirs(r *record) []string {
+	dirs := make([]string, len(r.Rootfs.LowerDirs))
+	for i, dir := range r.Rootfs.LowerDirs {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(m.paths.Data, dir)
+		}
+		dirs[i] = dir
+	}
+	return dirs
+}

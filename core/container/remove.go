@@ -1,0 +1,216 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/mount"
+	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/filter"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+)
+
+// killPatience is how long a killed container may take to end.
+const killPatience = 10 * time.Second
+
+// Remove deletes a container: its row, its folders, its place in the network.
+func (m *Module) Remove(ctx context.Context, name string, opts backend.ContainerRemove) error {
+	if opts.Link {
+		return errdefs.ErrNotImplemented.WithMessage("--link is not supported by nacre's own engine")
+	}
+	r, err := m.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return m.removeContainer(ctx, r.ID, opts)
+}
+
+func (m *Module) removeContainer(ctx context.Context, id string, opts backend.ContainerRemove) error {
+	unlock, err := m.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l, err := m.lookLocked(ctx, id)
+	if err != nil {
+		return err
+	}
+	if refused := allow(verbRemove, l.record, l.now); refused != nil {
+		if !opts.Force {
+			return refused
+		}
+		if err := m.killLocked(ctx, l); err != nil {
+			return err
+		}
+		if l.record, err = m.byID(ctx, id); errdefs.IsNotFound(err) || err == nil && l.Status == removing {
+			return nil // it removed itself at its end
+		} else if err != nil {
+			return err
+		}
+	}
+	return m.removeLocked(ctx, l.record, removeOptions{volumes: opts.Volumes})
+}
+
+// killLocked ends a running container for its removal and writes its end down.
+func (m *Module) killLocked(ctx context.Context, l live) error {
+	client, err := m.client(ctx, l.ID)
+	if err == nil {
+		err = m.killAndWait(ctx, client, l, killPatience)
+	}
+	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) && !errdefs.IsUnavailable(err) {
+		return fmt.Errorf("cannot remove container %q: could not kill: %w", l.Name, err)
+	}
+	return m.settleLocked(ctx, l.ID)
+}
+
+// killAndWait sends KILL and waits for the end.
+func (m *Module) killAndWait(ctx context.Context, client *shimapi.Client, l live, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ended, err := client.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.signal(ctx, client, l, unix.SIGKILL, true); err != nil {
+		return err
+	}
+	if end := <-ended; end.Err != nil && !errdefs.IsUnavailable(end.Err) {
+		return fmt.Errorf("tried to kill container, but did not receive an exit event: %w", end.Err)
+	}
+	return nil
+}
+
+type removeOptions struct {
+	volumes bool // anonymous ones too
+	later   bool // the caller does not wait for what the user cannot see
+}
+
+// removeLocked removes a container that does not run. The mark comes first: it
+// frees the name and hides the container, and whatever happens afterwards, the
+// rest is done by somebody.
+func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) error {
+	marked, err := m.markRemoving(ctx, r.ID)
+	if err != nil || !marked {
+		return err
+	}
+	if err := m.emit(r, events.ActionDestroy, nil); err != nil {
+		m.report(err)
+	}
+	if len(r.HostConfig.PortBindings) > 0 || r.HostConfig.PublishAllPorts {
+		if err := m.networks.Disconnect(ctx, r.ID); err != nil { // the ports must be free when the client goes on
+			return err
+		}
+	}
+	m.gone.removed(r.ID)
+	if o.later {
+		m.later(func(ctx context.Context) error { return m.erase(ctx, r, o.volumes) })
+		return nil
+	}
+	return m.erase(ctx, r, o.volumes)
+}
+
+// erase deletes what a marked container has left, and its row last.
+func (m *Module) erase(ctx context.Context, r *record, volumes bool) error {
+	defer m.trace.span("remove: erase")()
+	errs := []error{m.networks.Disconnect(ctx, r.ID)}
+	if volumes {
+		errs = append(errs, m.removeAnonymousVolumes(ctx, r))
+	}
+	errs = append(errs, removeAll(m.paths.Container(r.ID)), removeAll(m.paths.ContainerRun(r.ID)))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove container %s: %w", r.ID, err)
+	}
+	return m.deleteRecord(ctx, r.ID)
+}
+
+// removeAll deletes a folder in which the shim may just be deleting, too.
+func removeAll(dir string) error {
+	var err error
+	for range 20 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return err
+}
+
+// removeAnonymousVolumes deletes the volumes that were made for this container
+// alone and that no other uses by now.
+func (m *Module) removeAnonymousVolumes(ctx context.Context, r *record) error {
+	var errs []error
+	for _, p := range r.Mounts {
+		if p.Type != mount.TypeVolume || !p.Anonymous {
+			continue
+		}
+		err := m.volumes.VolumeRemove(ctx, p.Name, false)
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// VolumeUsers gives the ids of the containers that have a volume mounted.
+func (m *Module) VolumeUsers(ctx context.Context, volume string) ([]string, error) {
+	records, err := m.query(ctx, `WHERE status <> 'removing' AND spec LIKE '%' || ? || '%'`, volume)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, r := range records {
+		if slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume && p.Name == volume }) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids, nil
+}
+
+// Prune removes all containers that do not run.
+func (m *Module) Prune(ctx context.Context, filters filter.Args) (deleted []string, freed uint64, err error) {
+	if err := filters.Validate("label", "label!", "until"); err != nil {
+		return nil, 0, err
+	}
+	until, err := pruneUntil(filters)
+	if err != nil {
+		return nil, 0, err
+	}
+	records, err := m.query(ctx, `WHERE status <> 'removing' ORDER BY created`)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, r := range records {
+		l, err := m.look(ctx, r)
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return deleted, freed, err
+		}
+		if l.state != nil || allow(verbRemove, l.record, l.now) != nil || !filters.Labels(r.Config.Labels) || !until.IsZero() && !r.Created.Before(until) {
+			continue
+		}
+		size, _ := m.writableSize(l.record)
+		err = m.removeContainer(ctx, r.ID, backend.ContainerRemove{})
+		if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or started meanwhile
+			continue
+		}
+		if err != nil {
+			return deleted, freed, err
+		}
+		deleted, freed = append(deleted, r.ID), freed+uint64(size)
+	}
+	if len(deleted) > 0 {
+		err = m.events.Append(events.Message{Type: events.ContainerEventType, Action: events.ActionPrune,
+			Actor: events.Actor{Attributes: map[string]string{"reclaimed": fmt.Sprint(freed)}}})
+	}
+	return deleted, freed, err
+}

@@ -1,0 +1,171 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/docker/go-units"
+	"github.com/moby/moby/api/types/container"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/container/layers"
+	"github.com/nacre-sh/nacre/core/container/spec"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+)
+
+// Names in a container's lasting folder. The root is mounted on rootfsDir in
+// the shim's own mount namespace; on the host it is always empty.
+const (
+	upperDir       = "upper"
+	workDir        = "work"
+	rootfsDir      = "rootfs"
+	hostsFile      = "hosts"
+	resolvConfFile = "resolv.conf"
+	hostnameFile   = "hostname"
+)
+
+// Log drivers.
+const (
+	logJSONFile = "json-file"
+	logNone     = "none"
+)
+
+// startRequest is everything that the shim must know to run the container once.
+func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shimapi.Start, error) {
+	if err := m.makeVolumes(ctx, r); err != nil {
+		return nil, err
+	}
+	log, err := logDriver(r.HostConfig.LogConfig, m.logPath(r.ID))
+	if err != nil {
+		return nil, err
+	}
+	in, err := m.specInput(ctx, r, b)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := spec.Build(in)
+	if err != nil {
+		return nil, err
+	}
+	hc := r.HostConfig
+	dir := m.paths.Container(r.ID)
+	return &shimapi.Start{
+		Spec: s,
+		Rootfs: shimapi.Rootfs{
+			Lower: m.lowerDirs(r), Upper: filepath.Join(dir, upperDir), Work: filepath.Join(dir, workDir),
+			Target: filepath.Join(dir, rootfsDir), ReadOnly: hc.ReadonlyRootfs, Volatile: hc.AutoRemove,
+		},
+		CgroupParent: hc.CgroupParent,
+		Terminal:     r.Config.Tty, OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce, ConsoleSize: hc.ConsoleSize,
+		Log:        log,
+		Restart:    shimapi.Restart{Name: string(hc.RestartPolicy.Name), MaxRetries: hc.RestartPolicy.MaximumRetryCount},
+		AutoRemove: hc.AutoRemove,
+		EventLog:   m.paths.Events(), Name: r.Name, Image: r.Image, Labels: r.Config.Labels,
+	}, nil
+}
+
+func (m *Module) specInput(ctx context.Context, r *record, b *binding) (spec.Input, error) {
+	host, err := m.host()
+	if err != nil {
+		return spec.Input{}, err
+	}
+	mounts, err := specMounts(r.Mounts)
+	if err != nil {
+		return spec.Input{}, err
+	}
+	dir := m.paths.Container(r.ID)
+	roots := append([]string{filepath.Join(dir, upperDir)}, m.lowerDirs(r)...)
+	in := spec.Input{
+		ID: r.ID, Config: r.Config, HostConfig: r.HostConfig, Mounts: mounts, Host: host,
+		Open: func(name string) (io.ReadCloser, error) { return layers.Open(roots, name) },
+	}
+	files := dir
+	if r.HostConfig.NetworkMode.IsContainer() {
+		other := r.HostConfig.NetworkMode.ConnectedContainer()
+		if in.NetworkNamespace, err = m.pidPath(ctx, other, "net"); err != nil {
+			return spec.Input{}, err
+		}
+		files = m.paths.Container(other) // one network, one set of names
+	}
+	in.HostsFile, in.ResolvConfFile = filepath.Join(files, hostsFile), filepath.Join(files, resolvConfFile)
+	in.HostnameFile = filepath.Join(files, hostnameFile)
+	if r.HostConfig.PidMode.IsContainer() {
+		if in.PidNamespace, err = m.pidPath(ctx, r.HostConfig.PidMode.Container(), "pid"); err != nil {
+			return spec.Input{}, err
+		}
+	}
+	if init := r.HostConfig.Init; init != nil && *init {
+		if in.InitPath, err = spec.FindInit(); err != nil {
+			return spec.Input{}, err
+		}
+	}
+	return in, nil
+}
+
+// addFiles gives the shim the container's small files; a container that shares
+// another's network shares those too.
+func (m *Module) addFiles(start *shimapi.Start, r *record, e backend.Endpoints) {
+	if r.HostConfig.NetworkMode.IsContainer() {
+		return
+	}
+	dir := m.paths.Container(r.ID)
+	for _, f := range []struct {
+		name    string
+		content []byte
+	}{{hostsFile, e.Hosts}, {resolvConfFile, e.ResolvConf}, {hostnameFile, []byte(r.Config.Hostname + "\n")}} {
+		path := filepath.Join(dir, f.name)
+		if f.content == nil { // the image's own stays
+			start.Spec.Mounts = slices.DeleteFunc(start.Spec.Mounts, func(mo specs.Mount) bool { return mo.Source == path })
+			continue
+		}
+		start.Files = append(start.Files, shimapi.File{Path: path, Content: f.content, Mode: 0o644})
+	}
+}
+
+func (m *Module) logPath(id string) string {
+	return filepath.Join(m.paths.Container(id), id+"-json.log")
+}
+
+// logDriver reads --log-driver and --log-opt; what is not served is refused.
+func logDriver(c container.LogConfig, path string) (shimapi.Log, error) {
+	log := shimapi.Log{Driver: c.Type, Path: path, MaxFiles: 1}
+	switch c.Type {
+	case logNone:
+		return shimapi.Log{Driver: logNone}, nil
+	case logJSONFile:
+	default:
+		return log, invalid("error looking up logging plugin %s: plugin %q not found: nacre's own engine has json-file and none", c.Type, c.Type)
+	}
+	for key, value := range c.Config {
+		var err error
+		switch key {
+		case "max-size":
+			if value != "-1" {
+				log.MaxSize, err = units.RAMInBytes(value)
+			}
+		case "max-file":
+			log.MaxFiles, err = strconv.Atoi(value)
+			if err == nil && log.MaxFiles < 1 {
+				err = fmt.Errorf("max-file cannot be less than 1")
+			}
+		case "mode":
+			if value != "" && value != string(container.LogModeBlocking) {
+				return log, invalid("log option mode=%s is not supported by nacre's own engine", value)
+			}
+		default:
+			return log, invalid("unknown log opt '%s' for json-file log driver", key)
+		}
+		if err != nil {
+			return log, invalid("log option %s: %v", key, err)
+		}
+	}
+	if log.MaxFiles > 1 && log.MaxSize <= 0 {
+		return log, invalid("max-file can only be used with max-size")
+	}
+	return log, nil
+}

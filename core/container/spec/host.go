@@ -1,0 +1,51 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/capability"
+	"golang.org/x/sys/unix"
+)
+
+// Host is what the machine allows.
+type Host struct {
+	CgroupV2     bool     // the unified hierarchy is at /sys/fs/cgroup
+	Capabilities []string // CAP_…, the bounding set of this process: nothing above it can be given
+	Sysctls      map[string]bool
+}
+
+// namespaced sysctls that docker sets where the kernel has them.
+const (
+	sysctlPortStart = "net.ipv4.ip_unprivileged_port_start"
+	sysctlPingRange = "net.ipv4.ping_group_range"
+)
+
+// ReadHost looks at the machine.
+func ReadHost() (Host, error) {
+	var h Host
+	var st unix.Statfs_t
+	if err := unix.Statfs("/sys/fs/cgroup", &st); err == nil {
+		h.CgroupV2 = st.Type == unix.CGROUP2_SUPER_MAGIC
+	}
+	last, err := capability.LastCap()
+	if err != nil {
+		return Host{}, fmt.Errorf("read the kernel's capabilities: %w", err)
+	}
+	for c := capability.Cap(0); c <= last; c++ {
+		if held, err := capability.GetBound(c); err == nil && held {
+			h.Capabilities = append(h.Capabilities, "CAP_"+strings.ToUpper(c.String()))
+		}
+	}
+	h.Sysctls = map[string]bool{}
+	for _, name := range []string{sysctlPortStart, sysctlPingRange} {
+		if _, err := os.Stat("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {
+			h.Sysctls[name] = true
+		}
+	}
+	return h, nil
+}
+
+func (h Host) has(capName string) bool { return slices.Contains(h.Capabilities, capName) }

@@ -1,0 +1,118 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/profiles/seccomp"
+)
+
+// Paths of /proc and /sys that a container must not see, and those it must not
+// change; docker's.
+var (
+	maskedPaths = []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+		"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+		"/sys/devices/virtual/powercap", "/sys/firmware",
+	}
+	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
+
+// DefaultPaths gives the masked and the read-only paths of a container whose
+// configuration names none: docker's lists, and none for a privileged one.
+func DefaultPaths(privileged bool) (masked, readonly []string) {
+	if privileged {
+		return nil, nil
+	}
+	return append([]string{}, maskedPaths...), append([]string{}, readonlyPaths...)
+}
+
+func (b *builder) sysctls() error {
+	hc := b.in.HostConfig
+	b.spec.Linux.Sysctl = map[string]string{}
+	if !hc.NetworkMode.IsHost() && !hc.NetworkMode.IsContainer() {
+		if b.in.Host.Sysctls[sysctlPortStart] {
+			b.spec.Linux.Sysctl[sysctlPortStart] = "0"
+		}
+		if b.in.Host.Sysctls[sysctlPingRange] {
+			b.spec.Linux.Sysctl[sysctlPingRange] = "0 2147483647"
+		}
+	}
+	maps.Copy(b.spec.Linux.Sysctl, hc.Sysctls)
+	return nil
+}
+
+func (b *builder) security() error {
+	hc := b.in.HostConfig
+	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = DefaultPaths(hc.Privileged)
+	if hc.MaskedPaths != nil {
+		b.spec.Linux.MaskedPaths = hc.MaskedPaths
+	}
+	if hc.ReadonlyPaths != nil {
+		b.spec.Linux.ReadonlyPaths = hc.ReadonlyPaths
+	}
+	b.spec.Process.NoNewPrivileges = b.securityOption("no-new-privileges") == "true"
+	if p := b.securityOption("apparmor"); p != "" && p != "unconfined" {
+		b.spec.Process.ApparmorProfile = p
+	}
+	return b.seccomp()
+}
+
+// seccomp: the profile is computed last, because docker's depends on the
+// capabilities that the container has. Privileged means none, unless asked for.
+func (b *builder) seccomp() error {
+	profile := b.securityOption("seccomp")
+	if profile == "unconfined" || profile == "" && b.in.HostConfig.Privileged {
+		return nil
+	}
+	var err error
+	if profile == "" || profile == "builtin" {
+		b.spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(b.spec)
+	} else {
+		b.spec.Linux.Seccomp, err = seccomp.LoadProfile(profile, b.spec)
+	}
+	if err != nil {
+		return fmt.Errorf("read the seccomp profile: %w: %w", err, errdefs.ErrInvalidArgument)
+	}
+	return nil
+}
+
+// securityOption is the last value given for a --security-opt; an option
+// without a value counts as true.
+func (b *builder) securityOption(name string) string {
+	value := ""
+	for _, opt := range b.in.HostConfig.SecurityOpt {
+		if n, v := splitSecurityOption(opt); n == name {
+			value = v
+		}
+	}
+	return value
+}
+
+func splitSecurityOption(opt string) (name, value string) {
+	sep := "="
+	if !strings.Contains(opt, "=") {
+		sep = ":" // an old form
+	}
+	name, value, ok := strings.Cut(opt, sep)
+	if !ok {
+		value = "true"
+	}
+	return name, value
+}
+
+// FindInit looks for a program for --init; docker's own, or one of its like.
+func FindInit() (string, error) {
+	for _, path := range []string{
+		"/usr/libexec/docker/docker-init", "/usr/bin/docker-init", "/usr/local/bin/docker-init",
+		"/usr/bin/tini-static", "/usr/bin/tini", "/usr/libexec/podman/catatonit", "/usr/bin/catatonit",
+	} {
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("--init needs docker-init, tini or catatonit on this machine\nhint: install the package tini: %w", errdefs.ErrFailedPrecondition)
+}

@@ -1,0 +1,244 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+)
+
+// Start runs a container. detachKeys are the attached client's affair.
+func (m *Module) Start(ctx context.Context, name, detachKeys string) error {
+	done := m.trace.span("start")
+	defer done()
+	found, err := m.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return m.startContainer(ctx, found.ID)
+}
+
+func (m *Module) startContainer(ctx context.Context, id string) error {
+	unlock, err := m.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l, err := m.lookLocked(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := allow(verbStart, l.record, l.now); err != nil {
+		return err
+	}
+	b, release, err := m.bind(ctx, id)
+	if err != nil {
+		return m.startFailed(ctx, l.record, err)
+	}
+	defer release()
+	before := *l.record
+	if err := m.run(ctx, l.record, b); err != nil {
+		l.record.Status, l.record.StartedAt = before.Status, before.StartedAt
+		return m.startFailed(ctx, l.record, err)
+	}
+	m.bound.started(id, b)
+	return m.emit(l.record, events.ActionStart, nil)
+}
+
+// lookLocked is look for whoever holds the lock.
+func (m *Module) lookLocked(ctx context.Context, id string) (live, error) {
+	r, err := m.byID(ctx, id)
+	if err != nil {
+		return live{}, err
+	}
+	if r.Status != running {
+		return live{record: r, now: r.Status}, nil
+	}
+	l, ended, err := m.claim(r)
+	if err != nil || !ended {
+		return l, err
+	}
+	if err := m.settleLocked(ctx, id); err != nil {
+		return live{}, err
+	}
+	r, err = m.byID(ctx, id)
+	if err != nil {
+		return live{}, err
+	}
+	return live{record: r, now: r.Status}, nil
+}
+
+// run does what must be done before the shim can start, side by side: the row
+// says running before anything runs, so that no end goes unseen.
+func (m *Module) run(ctx context.Context, r *record, b *binding) error {
+	if err := os.Remove(filepath.Join(m.paths.Container(r.ID), shimapi.ExitFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget the last end of container %s: %w", r.ID, err)
+	}
+	var start *shimapi.Start
+	var endpoints backend.Endpoints
+	work, wctx := errgroup.WithContext(ctx)
+	work.Go(func() error {
+		defer m.trace.span("start: record")()
+		r.Status, r.StartedAt, r.Error, r.ExitCode, r.Stopped, r.OOMKilled = running, time.Now().UTC(), "", 0, false, false
+		return m.saveState(wctx, r)
+	})
+	work.Go(func() (err error) {
+		defer m.trace.span("start: network")()
+		endpoints, err = m.connect(wctx, r, b)
+		return err
+	})
+	work.Go(func() (err error) {
+		defer m.trace.span("start: specification")()
+		start, err = m.startRequest(wctx, r, b)
+		return err
+	})
+	watched := m.watch(r.ID, b)
+	err := work.Wait()
+	if err == nil {
+		m.addFiles(start, r, endpoints)
+		done := m.trace.span("start: shim runs it")
+		_, err = b.client.Start(ctx, start)
+		done()
+	}
+	watched <- err == nil
+	return err
+}
+
+// watch waits beside the start for the container's end, so that a nacre that
+// lives on writes it down at once. Nothing is lost without it. The channel is
+// told whether the start succeeded: a failed one says so itself.
+func (m *Module) watch(id string, b *binding) chan<- bool {
+	started := make(chan bool, 1)
+	ctx, cancel := context.WithCancel(m.background)
+	result, err := b.client.Wait(ctx)
+	if err != nil {
+		cancel()
+		return started
+	}
+	m.tasks.Go(func() {
+		defer cancel()
+		if res := <-result; <-started && res.Err == nil {
+			m.report(m.settle(context.WithoutCancel(ctx), id))
+		}
+	})
+	return started
+}
+
+// report notes an error of work that nobody waits for; the next look does the work again.
+func (m *Module) report(err error) {
+	if err != nil {
+		m.trace.step("left to the next look: " + err.Error())
+	}
+}
+
+// startFailed writes down why a container did not start: it stays created, or
+// has exited as before, with another exit code. One that removes itself goes.
+func (m *Module) startFailed(ctx context.Context, r *record, cause error) error {
+	if errdefs.IsNotModified(cause) {
+		return cause
+	}
+	ctx = context.WithoutCancel(ctx)
+	r.ExitCode, r.Error = exitCodeOf(cause), cause.Error()
+	if r.Status == exited {
+		r.FinishedAt = time.Now().UTC()
+	}
+	errs := []error{cause, m.networks.Disconnect(ctx, r.ID)}
+	if r.HostConfig.AutoRemove {
+		errs = append(errs, m.removeLocked(ctx, r, removeOptions{volumes: true, later: true}))
+	} else {
+		errs = append(errs, m.saveState(ctx, r))
+	}
+	if err := errors.Join(errs[1:]...); err != nil {
+		m.report(err)
+	}
+	return cause
+}
+
+// exitCodeOf is docker's: 126 and 127 for a command that could not be run, 128 for the rest.
+func exitCodeOf(err error) int {
+	if e, ok := errors.AsType[*shimapi.Error](err); ok && e.Code != 0 {
+		return e.Code
+	}
+	return 128
+}
+
+// connect joins the container's networks. A published port may still belong to
+// a container that has ended unseen: then all are looked at, and it is tried again.
+func (m *Module) connect(ctx context.Context, r *record, b *binding) (backend.Endpoints, error) {
+	if r.HostConfig.NetworkMode.IsContainer() {
+		return backend.Endpoints{}, nil
+	}
+	req := backend.EndpointRequest{
+		ContainerID: r.ID, Name: r.Name, Hostname: r.Config.Hostname, NetNS: b.netns,
+		Config: r.Config, HostConfig: r.HostConfig, Networking: r.Networking,
+	}
+	endpoints, err := m.networks.Connect(ctx, req)
+	if err != nil && len(r.HostConfig.PortBindings) > 0 && ctx.Err() == nil {
+		if serr := m.settleAll(ctx, r.ID); serr != nil {
+			return endpoints, err
+		}
+		endpoints, err = m.networks.Connect(ctx, req)
+	}
+	if err != nil {
+		return endpoints, err
+	}
+	return endpoints, m.keepNetwork(r.ID, endpoints.Settings)
+}
+
+func (m *Module) keepNetwork(id string, settings *container.NetworkSettings) error {
+	if settings == nil {
+		settings = &container.NetworkSettings{}
+	}
+	content, err := json.Marshal(settings)
+	if err != nil {
+		return fmt.Errorf("keep the network settings of container %s: %w", id, err)
+	}
+	if err := os.WriteFile(filepath.Join(m.paths.ContainerRun(id), networkFile), content, 0o600); err != nil {
+		return fmt.Errorf("keep the network settings of container %s: %w", id, err)
+	}
+	return nil
+}
+
+// settleAll writes down all ends that nobody has seen, except one container's.
+func (m *Module) settleAll(ctx context.Context, except string) error {
+	records, err := m.query(ctx, `WHERE status = 'running' AND id <> ?`, except)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if _, ended, err := m.claim(r); err != nil || !ended {
+			continue
+		}
+		if err := m.settle(ctx, r.ID); err != nil {
+			return err
+		}
+		if err := m.networks.Disconnect(ctx, r.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pidPath names a namespace of another container's init.
+func (m *Module) pidPath(ctx context.Context, id, namespace string) (string, error) {
+	l, err := m.lookUp(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if l.state == nil || l.state.Pid == 0 {
+		return "", errdefs.ErrConflict.WithMessage(fmt.Sprintf("cannot join the %s namespace of a non running container: %s", namespace, l.ID))
+	}
+	return "/proc/" + strconv.Itoa(l.state.Pid) + "/ns/" + namespace, nil
+}

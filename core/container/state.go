@@ -1,0 +1,125 @@
+package container
+
+import (
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+)
+
+// status is where a container is in its life. The words are docker's; the
+// record keeps created, running (started, its end not yet seen), exited,
+// removing and dead; paused and restarting only the shim knows.
+type status = container.ContainerState
+
+const (
+	created    = container.StateCreated
+	running    = container.StateRunning
+	paused     = container.StatePaused
+	restarting = container.StateRestarting
+	removing   = container.StateRemoving
+	exited     = container.StateExited
+	dead       = container.StateDead
+)
+
+// verb is what one can ask of a container.
+type verb string
+
+const (
+	verbStart   verb = "start"
+	verbStop    verb = "stop"
+	verbRestart verb = "restart"
+	verbKill    verb = "kill"
+	verbPause   verb = "pause"
+	verbUnpause verb = "unpause"
+	verbRemove  verb = "remove"
+	verbAttach  verb = "attach"
+	verbExec    verb = "exec"
+	verbTop     verb = "top"
+	verbResize  verb = "resize"
+	verbRename  verb = "rename"
+)
+
+// refusal says why a verb is not possible, in docker's words.
+type refusal func(r *record) error
+
+// conflict words a refusal of class errdefs.ErrConflict. In the text, %s is the id.
+func conflict(format string) refusal {
+	return func(r *record) error {
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf(format, r.ID))
+	}
+}
+
+// named is conflict with the name before the id.
+func named(format string) refusal {
+	return func(r *record) error {
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf(format, r.Name, r.ID))
+	}
+}
+
+// pausedStart has no id in its text.
+func pausedStart(*record) error {
+	return errdefs.ErrConflict.WithMessage("cannot start a paused container, try unpause instead")
+}
+
+// nothingToDo is for a container that is already as asked; clients do not take it as a failure.
+func nothingToDo(r *record) error {
+	return errdefs.ErrNotModified.WithMessage("container " + r.ID + " is already as asked")
+}
+
+var (
+	notRunning    = conflict("container %s is not running")
+	isRestarting  = conflict("Container %s is restarting, wait until the container is running")
+	beingRemoved  = conflict("container %s is marked for removal and cannot be changed")
+	cannotStart   = conflict("container %s is marked for removal and cannot be started")
+	alreadyPaused = conflict("container %s is already paused")
+	notPaused     = conflict("container %s is not paused")
+	pausedExec    = conflict("container %s is paused, unpause the container before exec")
+	pausedAttach  = conflict("container %s is paused, unpause the container before attach")
+	cannotKill    = named("cannot kill container: %s: container %s is not running")
+)
+
+func stillThere(format string) refusal {
+	return func(r *record) error { return errdefs.ErrConflict.WithMessage(fmt.Sprintf(format, r.Name)) }
+}
+
+var (
+	stopFirst    = stillThere("cannot remove container %q: container is running: stop the container before removing or force remove")
+	settleFirst  = stillThere("cannot remove container %q: container is restarting: stop the container before removing or force remove")
+	unpauseFirst = stillThere("cannot remove container %q: container is paused and must be unpaused first")
+)
+
+// life is the whole table: what each verb meets in each state. A missing
+// entry is possible.
+//
+//	created ──start──▶ running ──end──▶ exited ──start──▶ running …
+//	                    │  ▲  ╲policy
+//	               pause▼  │   ▼
+//	                  paused  restarting
+//	created, exited ──remove──▶ removing ──▶ (gone)
+var life = map[verb]map[status]refusal{
+	verbStart:   {running: nothingToDo, restarting: nothingToDo, paused: pausedStart, removing: cannotStart, dead: cannotStart},
+	verbStop:    {created: nothingToDo, exited: nothingToDo, removing: nothingToDo, dead: nothingToDo},
+	verbRestart: {removing: cannotStart, dead: cannotStart},
+	verbKill:    {created: cannotKill, exited: cannotKill, removing: cannotKill, dead: cannotKill},
+	verbPause: {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning,
+		paused: alreadyPaused, restarting: isRestarting},
+	verbUnpause: {created: notPaused, exited: notPaused, removing: notPaused, dead: notPaused,
+		running: notPaused, restarting: notPaused},
+	verbRemove: {running: stopFirst, restarting: settleFirst, paused: unpauseFirst},
+	verbAttach: {paused: pausedAttach, restarting: isRestarting, removing: beingRemoved, dead: beingRemoved},
+	verbExec: {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning,
+		paused: pausedExec, restarting: isRestarting},
+	verbTop: {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning, restarting: isRestarting},
+	verbResize: {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning,
+		restarting: notRunning},
+	verbRename: {removing: beingRemoved, dead: beingRemoved},
+}
+
+// allow fails with docker's words when the verb is not possible in the state.
+func allow(v verb, r *record, now status) error {
+	if refuse := life[v][now]; refuse != nil {
+		return refuse(r)
+	}
+	return nil
+}

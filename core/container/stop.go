@@ -1,0 +1,177 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/sys/signal"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+)
+
+const (
+	defaultStopSignal  = syscall.SIGTERM
+	defaultStopTimeout = 10 // seconds
+)
+
+// Stop asks a container to end and, when it does not in time, makes it.
+func (m *Module) Stop(ctx context.Context, name string, opts backend.ContainerStop) error {
+	l, err := m.lookUp(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(verbStop, l.record, l.now); err != nil {
+		return err
+	}
+	if err := m.stop(ctx, l, opts); err != nil {
+		return fmt.Errorf("cannot stop container: %s: %w", name, err)
+	}
+	return m.emit(l.record, events.ActionStop, nil)
+}
+
+func (m *Module) stop(ctx context.Context, l live, opts backend.ContainerStop) error {
+	sig, timeout, err := stopPlan(l.record, opts)
+	if err != nil {
+		return err
+	}
+	client, err := m.client(ctx, l.ID)
+	if errdefs.IsConflict(err) { // it has just ended
+		return m.settle(ctx, l.ID)
+	}
+	if err != nil {
+		return err
+	}
+	waitCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended, err := client.Wait(waitCtx)
+	if err != nil {
+		return err
+	}
+	if err := m.signal(ctx, client, l, sig, true); err != nil && !errdefs.IsConflict(err) {
+		return err
+	}
+	var patience <-chan time.Time
+	if timeout >= 0 {
+		patience = time.After(time.Duration(timeout) * time.Second)
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-patience:
+		if err := m.killAndWait(ctx, client, l, killPatience); err != nil && !errdefs.IsConflict(err) && !errdefs.IsUnavailable(err) {
+			return err
+		}
+	}
+	return m.settle(ctx, l.ID)
+}
+
+// stopPlan: the request's word, then the container's, then docker's defaults.
+func stopPlan(r *record, opts backend.ContainerStop) (sig syscall.Signal, timeout int, err error) {
+	sig, timeout = defaultStopSignal, defaultStopTimeout
+	if name := orElse(opts.Signal, r.Config.StopSignal); name != "" {
+		if sig, err = parseSignal(name); err != nil {
+			return 0, 0, err
+		}
+	}
+	switch {
+	case opts.Timeout != nil:
+		timeout = *opts.Timeout
+	case r.Config.StopTimeout != nil:
+		timeout = *r.Config.StopTimeout
+	}
+	return sig, timeout, nil
+}
+
+func parseSignal(name string) (syscall.Signal, error) {
+	sig, err := signal.ParseSignal(name)
+	if err != nil {
+		return 0, invalid("invalid signal: %s", name)
+	}
+	return sig, nil
+}
+
+// signal sends one and says so in the events. A paused container gets it when
+// it goes on, so one that means the end lets it go on.
+func (m *Module) signal(ctx context.Context, client *shimapi.Client, l live, sig syscall.Signal, ends bool) error {
+	if err := client.Kill(ctx, shimapi.Kill{Signal: int(sig), Stop: ends}); err != nil {
+		return err
+	}
+	if l.now == paused && ends {
+		if err := client.Pause(ctx, false); err != nil && !errdefs.IsConflict(err) {
+			return err
+		}
+	}
+	return m.emit(l.record, events.ActionKill, map[string]string{"signal": strconv.Itoa(int(sig))})
+}
+
+// Kill sends a signal, KILL without a name. KILL waits for the end.
+func (m *Module) Kill(ctx context.Context, name, signalName string) error {
+	sig, err := parseSignal(orElse(signalName, "KILL"))
+	if err != nil {
+		return err
+	}
+	l, err := m.lookUp(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(verbKill, l.record, l.now); err != nil {
+		return err
+	}
+	client, err := m.client(ctx, l.ID)
+	if errdefs.IsConflict(err) {
+		return cannotKill(l.record)
+	}
+	if err != nil {
+		return err
+	}
+	if sig == syscall.SIGKILL {
+		if err := m.killAndWait(ctx, client, l, killPatience); err != nil {
+			return fmt.Errorf("cannot kill container: %s: %w", name, err)
+		}
+		return m.settle(ctx, l.ID)
+	}
+	if err := m.signal(ctx, client, l, sig, meansEnd(l.record, sig)); err != nil {
+		return fmt.Errorf("cannot kill container: %s: %w", name, err)
+	}
+	return nil
+}
+
+// meansEnd: docker takes the container's own stop signal as the user's wish to
+// end it, and any signal where it has none.
+func meansEnd(r *record, sig syscall.Signal) bool {
+	if r.Config.StopSignal == "" {
+		return true
+	}
+	own, err := signal.ParseSignal(r.Config.StopSignal)
+	return err == nil && own == sig
+}
+
+// Restart stops a running container and starts it.
+func (m *Module) Restart(ctx context.Context, name string, opts backend.ContainerStop) error {
+	l, err := m.lookUp(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(verbRestart, l.record, l.now); err != nil {
+		return err
+	}
+	if allow(verbStop, l.record, l.now) == nil {
+		if err := m.stop(ctx, l, opts); err != nil {
+			return fmt.Errorf("cannot restart container: %s: %w", name, err)
+		}
+		if err := m.emit(l.record, events.ActionStop, nil); err != nil {
+			return err
+		}
+	}
+	if err := m.startContainer(ctx, l.ID); err != nil {
+		return fmt.Errorf("cannot restart container: %s: %w", name, err)
+	}
+	return m.emit(l.record, events.ActionRestart, nil)
+}
