@@ -44,13 +44,14 @@ type Networks interface {
 	Disconnect(ctx context.Context, containerID string) error
 }
 
-// Volumes is the store of named volumes. VolumeCreate gives the existing one
-// where there is one. Populate fills an empty volume with what the image has
-// at a path; lowerDirs are overlay folders, topmost first.
+// Volumes is the store of named volumes. Acquire gives a volume to a container,
+// made where it is missing; Release takes all of a container's back, and with
+// removeAnonymous deletes those that were made for it. Populate fills an empty
+// volume with what the image has at a path; lowers are overlay folders, topmost first.
 type Volumes interface {
-	VolumeCreate(ctx context.Context, req volume.CreateRequest) (volume.Volume, error)
-	VolumeRemove(ctx context.Context, name string, force bool) error
-	Populate(ctx context.Context, name string, lowerDirs []string, path string) error
+	Acquire(ctx context.Context, containerID, name, driver string, options, labels map[string]string) (vol volume.Volume, created bool, err error)
+	Populate(ctx context.Context, name string, lowers []string, path string) error
+	Release(ctx context.Context, containerID string, removeAnonymous bool) error
 }
 
 // Events is told what happened.

@@ -42,8 +42,8 @@ func (m *Module) Create(ctx context.Context, name string, req container.CreateRe
 	if err := m.insertNamed(ctx, r, name); err != nil {
 		return container.CreateResponse{}, err
 	}
-	if err := m.makeVolumes(ctx, r); err != nil {
-		return container.CreateResponse{}, errors.Join(err, m.deleteRecord(ctx, r.ID))
+	if err := m.makeVolumes(ctx, r, true); err != nil {
+		return container.CreateResponse{}, errors.Join(err, m.volumes.Release(ctx, r.ID, true), m.deleteRecord(ctx, r.ID))
 	}
 	if err := m.emit(r, events.ActionCreate, nil); err != nil {
 		return container.CreateResponse{}, err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,7 +16,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
-	"github.com/moby/moby/api/types/volume"
 
 	"github.com/nacre-sh/nacre/core/container/spec"
 )
@@ -73,6 +73,11 @@ func (m *Module) planMounts(ctx context.Context, c *container.Config, hc *contai
 			return nil, err
 		}
 		t.offer([]mountPoint{anonymousVolume(dest)})
+	}
+	for i := range t.points {
+		if p := &t.points[i]; p.Type == mount.TypeVolume {
+			p.Source = filepath.Join(m.paths.Volumes(), p.Name, "_data")
+		}
 	}
 	slices.SortFunc(t.points, func(a, b mountPoint) int { return strings.Compare(a.Destination, b.Destination) })
 	return t.points, nil
@@ -333,24 +338,25 @@ func (m *Module) volumesFrom(ctx context.Context, from string) ([]mountPoint, er
 	return points, nil
 }
 
-// makeVolumes makes the volumes that are missing and fills new ones. It can be
-// repeated: a crash after the record was written is mended by the next start.
-func (m *Module) makeVolumes(ctx context.Context, r *record) error {
+// makeVolumes takes the container's volumes, makes those that are missing and
+// fills them. It can be repeated: a crash after the record was written is
+// mended by the next start, which fills only what it had to make.
+func (m *Module) makeVolumes(ctx context.Context, r *record, fill bool) error {
 	for i := range r.Mounts {
 		p := &r.Mounts[i]
 		if p.Type != mount.TypeVolume {
 			continue
 		}
-		req := volume.CreateRequest{Name: p.Name, Driver: "local"}
+		var labels map[string]string
 		if p.Anonymous {
-			req.Labels = map[string]string{anonymousLabel: ""}
+			labels = map[string]string{anonymousLabel: ""}
 		}
-		v, err := m.volumes.VolumeCreate(ctx, req)
+		v, made, err := m.volumes.Acquire(ctx, r.ID, p.Name, p.Driver, nil, labels)
 		if err != nil {
 			return err
 		}
 		p.Source = v.Mountpoint
-		if p.NoCopy {
+		if p.NoCopy || !fill && !made {
 			continue
 		}
 		if err := m.volumes.Populate(ctx, p.Name, m.lowerDirs(r), p.Destination); err != nil {

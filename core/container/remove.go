@@ -121,8 +121,8 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 func (m *Module) erase(ctx context.Context, r *record, volumes bool) error {
 	defer m.trace.span("remove: erase")()
 	errs := []error{m.networks.Disconnect(ctx, r.ID)}
-	if volumes {
-		errs = append(errs, m.removeAnonymousVolumes(ctx, r))
+	if slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume }) {
+		errs = append(errs, m.volumes.Release(ctx, r.ID, volumes))
 	}
 	errs = append(errs, removeAll(m.paths.Container(r.ID)), removeAll(m.paths.ContainerRun(r.ID)))
 	if err := errors.Join(errs...); err != nil {
@@ -141,37 +141,6 @@ func removeAll(dir string) error {
 		time.Sleep(5 * time.Millisecond)
 	}
 	return err
-}
-
-// removeAnonymousVolumes deletes the volumes that were made for this container
-// alone and that no other uses by now.
-func (m *Module) removeAnonymousVolumes(ctx context.Context, r *record) error {
-	var errs []error
-	for _, p := range r.Mounts {
-		if p.Type != mount.TypeVolume || !p.Anonymous {
-			continue
-		}
-		err := m.volumes.VolumeRemove(ctx, p.Name, false)
-		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// VolumeUsers gives the ids of the containers that have a volume mounted.
-func (m *Module) VolumeUsers(ctx context.Context, volume string) ([]string, error) {
-	records, err := m.query(ctx, `WHERE status <> 'removing' AND spec LIKE '%' || ? || '%'`, volume)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, r := range records {
-		if slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume && p.Name == volume }) {
-			ids = append(ids, r.ID)
-		}
-	}
-	return ids, nil
 }
 
 // Prune removes all containers that do not run.

@@ -37,7 +37,7 @@ const (
 
 // startRequest is everything that the shim must know to run the container once.
 func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shimapi.Start, error) {
-	if err := m.makeVolumes(ctx, r); err != nil {
+	if err := m.makeVolumes(ctx, r, false); err != nil {
 		return nil, err
 	}
 	log, err := logDriver(r.HostConfig.LogConfig, m.logPath(r.ID))

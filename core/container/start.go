@@ -174,23 +174,12 @@ func exitCodeOf(err error) int {
 	return 128
 }
 
-// connect joins the container's networks. A published port may still belong to
-// a container that has ended unseen: then all are looked at, and it is tried again.
+// connect joins the container's networks and keeps what it was given.
 func (m *Module) connect(ctx context.Context, r *record, b *binding) (backend.Endpoints, error) {
-	if r.HostConfig.NetworkMode.IsContainer() {
-		return backend.Endpoints{}, nil
-	}
-	req := backend.EndpointRequest{
+	endpoints, err := m.networks.Connect(ctx, backend.EndpointRequest{
 		ContainerID: r.ID, Name: r.Name, Hostname: r.Config.Hostname, NetNS: b.netns,
 		Config: r.Config, HostConfig: r.HostConfig, Networking: r.Networking,
-	}
-	endpoints, err := m.networks.Connect(ctx, req)
-	if err != nil && len(r.HostConfig.PortBindings) > 0 && ctx.Err() == nil {
-		if serr := m.settleAll(ctx, r.ID); serr != nil {
-			return endpoints, err
-		}
-		endpoints, err = m.networks.Connect(ctx, req)
-	}
+	})
 	if err != nil {
 		return endpoints, err
 	}
@@ -207,26 +196,6 @@ func (m *Module) keepNetwork(id string, settings *container.NetworkSettings) err
 	}
 	if err := os.WriteFile(filepath.Join(m.paths.ContainerRun(id), networkFile), content, 0o600); err != nil {
 		return fmt.Errorf("keep the network settings of container %s: %w", id, err)
-	}
-	return nil
-}
-
-// settleAll writes down all ends that nobody has seen, except one container's.
-func (m *Module) settleAll(ctx context.Context, except string) error {
-	records, err := m.query(ctx, `WHERE status = 'running' AND id <> ?`, except)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if _, ended, err := m.claim(r); err != nil || !ended {
-			continue
-		}
-		if err := m.settle(ctx, r.ID); err != nil {
-			return err
-		}
-		if err := m.networks.Disconnect(ctx, r.ID); err != nil {
-			return err
-		}
 	}
 	return nil
 }
