@@ -66,8 +66,8 @@ type Options struct {
 	Networks Networks
 	Volumes  Volumes
 	Events   Events
-	Shim     string // path of the nacre-shim program
-	Trace    Trace  // nil: none
+	Shim     func() (string, error) // finds the nacre-shim program
+	Trace    Trace                  // nil: none
 }
 
 // Module implements api.Containers and api.Execs.

@@ -19,7 +19,7 @@ const (
 // pool keeps idle shims. A shim takes some milliseconds to get ready, so it is
 // spawned before it is needed: by the creation of a container, and by Warm.
 type pool struct {
-	binary string
+	find func() (string, error) // the shim's program
 
 	mu     sync.Mutex
 	idle   []*spawning
@@ -34,13 +34,18 @@ type spawning struct {
 	err   error
 }
 
-func newPool(binary string) *pool { return &pool{binary: binary} }
+func newPool(find func() (string, error)) *pool { return &pool{find: find} }
 
 func (p *pool) spawn() *spawning {
 	s := &spawning{ready: make(chan struct{})}
 	go func() {
 		defer close(s.ready)
-		s.shim, s.err = shimapi.Spawn(context.Background(), p.binary)
+		binary, err := p.find()
+		if err != nil {
+			s.err = err
+			return
+		}
+		s.shim, s.err = shimapi.Spawn(context.Background(), binary)
 	}()
 	return s
 }

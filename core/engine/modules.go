@@ -26,19 +26,21 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	if err != nil {
 		return api.Backends{}, err
 	}
+	containers, err := e.openContainers(ctx, images, networks, volumes)
+	if err != nil {
+		return api.Backends{}, err
+	}
 	return api.Backends{
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
-			Mirrors: mirrorsInUse(mirrors),
-			Count: func(ctx context.Context) (n system.Counts, err error) {
-				n.Images, err = images.Count(ctx)
-				return n, err
-			},
+			Mirrors: mirrorsInUse(mirrors), Count: counts(containers, images),
 		}),
-		Events:   e.events,
-		Images:   images,
-		Networks: networks,
-		Volumes:  volumes,
-		Mirrors:  mirrors,
+		Events:     e.events,
+		Containers: containers,
+		Execs:      containers,
+		Images:     images,
+		Networks:   networks,
+		Volumes:    volumes,
+		Mirrors:    mirrors,
 	}, nil
 }

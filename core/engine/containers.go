@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"github.com/nacre-sh/nacre/core/container"
+	"github.com/nacre-sh/nacre/core/image"
+	"github.com/nacre-sh/nacre/core/network"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
+	"github.com/nacre-sh/nacre/core/system"
+	"github.com/nacre-sh/nacre/core/volume"
+)
+
+// envTrace makes the life of containers tell, on standard error, how long each step takes.
+const envTrace = "NACRE_TRACE"
+
+// openContainers makes the module of containers and tells the images who uses them.
+func (e *Engine) openContainers(ctx context.Context, images *image.Service, networks *network.Networks, volumes *volume.Volumes) (*container.Module, error) {
+	opts := container.Options{
+		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events,
+		Shim: sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
+	}
+	if e.opts.Getenv(envTrace) != "" {
+		opts.Trace = container.NewTrace(os.Stderr)
+	}
+	containers, err := container.New(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	images.SetUsers(imageUsers{containers})
+	e.closers = append(e.closers, containers.Close)
+	return containers, nil
+}
+
+// imageUsers tells the image store which containers use an image.
+type imageUsers struct{ containers *container.Module }
+
+func (u imageUsers) ImageUsers(ctx context.Context, imageID string) ([]image.User, error) {
+	uses, err := u.containers.ImageUsers(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]image.User, len(uses))
+	for i, use := range uses {
+		users[i] = image.User{ID: use.ID, Running: use.Running}
+	}
+	return users, nil
+}
+
+// counts is what info says of containers and images.
+func counts(containers *container.Module, images *image.Service) func(context.Context) (system.Counts, error) {
+	return func(ctx context.Context) (c system.Counts, err error) {
+		if c.Running, c.Paused, c.Stopped, err = containers.Counts(ctx); err != nil {
+			return c, err
+		}
+		c.Images, err = images.Count(ctx)
+		return c, err
+	}
+}
