@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	goruntime "runtime"
 
 	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim"
@@ -16,7 +17,12 @@ import (
 
 // init is libcontainer's re-exec hook: in a container's first process nothing
 // of main may happen.
+//
+// The main goroutine stays on the main thread: a goroutine that puts its thread
+// into a namespace and ends must not get that one, which cannot end, and whose
+// namespaces are what /proc/self shows.
 func init() {
+	goruntime.LockOSThread()
 	if len(os.Args) > 1 && os.Args[1] == "init" {
 		runtime.Init()
 	}
