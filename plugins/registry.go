@@ -30,12 +30,12 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
 // commands stay and the error says whose they were.
 func (r *Registry) Load(ctx context.Context, p Plugin) error {
 	if !nameForm.MatchString(p.Name()) {
-		return fmt.Errorf("plugin name %q: want lower-case letters, digits and . _ -: %w", p.Name(), errdefs.ErrInvalidArgument)
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("plugin name %q: want lower-case letters, digits and . _ -", p.Name()))
 	}
 	r.mu.Lock()
 	if slices.ContainsFunc(r.plugins, func(q Plugin) bool { return q.Name() == p.Name() }) {
 		r.mu.Unlock()
-		return fmt.Errorf("plugin %s: a plugin of that name is loaded: %w", p.Name(), errdefs.ErrAlreadyExists)
+		return errdefs.ErrAlreadyExists.WithMessage(fmt.Sprintf("plugin %s: a plugin of that name is loaded", p.Name()))
 	}
 	r.plugins, r.current = append(r.plugins, p), p.Name()
 	r.mu.Unlock()
@@ -52,7 +52,7 @@ func (r *Registry) Unload(name string) error {
 	i := slices.IndexFunc(r.plugins, func(p Plugin) bool { return p.Name() == name })
 	if i < 0 {
 		r.mu.Unlock()
-		return fmt.Errorf("plugin %s: %w", name, errdefs.ErrNotFound)
+		return errdefs.ErrNotFound.WithMessage("no such plugin: " + name)
 	}
 	p := r.plugins[i]
 	r.plugins = slices.Delete(r.plugins, i, i+1)
@@ -76,10 +76,10 @@ func (r *Registry) Add(c Command) error {
 	words := append([]string{c.Name}, c.Aliases...)
 	for _, w := range words {
 		if !nameForm.MatchString(w) {
-			return fmt.Errorf("command name %q: want lower-case letters, digits and . _ -: %w", w, errdefs.ErrInvalidArgument)
+			return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("command name %q: want lower-case letters, digits and . _ -", w))
 		}
 		if old, taken := r.commands[w]; taken {
-			return fmt.Errorf("command %s is already registered by plugin %s: %w", w, old.Plugin, errdefs.ErrAlreadyExists)
+			return errdefs.ErrAlreadyExists.WithMessage(fmt.Sprintf("command %s is already registered by plugin %s", w, old.Plugin))
 		}
 	}
 	for _, w := range words {

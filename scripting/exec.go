@@ -101,7 +101,7 @@ func (s *State) finish(name string, r *result, o execOptions) (*result, error) {
 
 // errNotWhileLoading answers engine calls at the top level of a plugin's file,
 // which is read to learn its commands, when no command runs.
-var errNotWhileLoading = fmt.Errorf("not available while a plugin is loaded: call it from run or complete: %w", errdefs.ErrFailedPrecondition)
+var errNotWhileLoading = errdefs.ErrFailedPrecondition.WithMessage("not available while a plugin is loaded: call it from run or complete")
 
 func (s *State) unknownCommand(name string) error {
 	var names []string

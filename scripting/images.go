@@ -151,6 +151,9 @@ func stringList(L *lua.LState, list []string, none string) *lua.LTable {
 			t.Append(lua.LString(v))
 		}
 	}
+	if t.Len() == 0 {
+		markArray(L, t) // so that it is [] as JSON
+	}
 	return t
 }
 

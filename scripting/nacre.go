@@ -45,6 +45,8 @@ func nacreSection() section {
 				(*State).confirm},
 			{"command", "{name = …, run = function(args, flags, io), …}", "",
 				"Registers a command; only in the init.lua of a plugin, see [plugins](plugins.md).", (*State).declareCommand},
+			{"plugin", "{version = …, short = …}", "",
+				"Tells about a plugin, for `plugin ls`; only in its init.lua.", (*State).declarePlugin},
 			{"size", "(bytes)", "string", "Writes a number of bytes as docker does: `1.24MB`.", humanSize},
 		},
 	}

@@ -205,7 +205,7 @@ func (d *declarations) index(command string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("command %s: the plugin did not register it this time: %w", command, errdefs.ErrNotFound)
+	return 0, errdefs.ErrNotFound.WithMessage("the plugin did not register " + command + " this time")
 }
 
 func (s *State) list(words []string) *lua.LTable { return stringList(s.L, words, "\x00") }
@@ -283,6 +283,16 @@ func (s *State) declareCommand(L *lua.LState) (int, error) {
 	d := s.plugin
 	d.specs, d.run, d.complete, d.flags = append(d.specs, spec), append(d.run, run), append(d.complete, complete), append(d.flags, functions)
 	return 0, nil
+}
+
+// declarePlugin is nacre.plugin.
+func (s *State) declarePlugin(L *lua.LState) (int, error) {
+	if s.plugin == nil || s.plugin.finished {
+		return 0, invalid("nacre.plugin: only at the top level of a plugin's init.lua")
+	}
+	o := optionsAt(L, 1)
+	s.plugin.version, s.plugin.short = o.text("version"), o.text("short")
+	return 0, o.done()
 }
 
 // function reads an option that is a function; nil when it is not given.

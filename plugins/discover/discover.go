@@ -60,11 +60,13 @@ func lookup(env []string, name string) string {
 // whose name is taken is no such error: built-in commands win.
 func Load(ctx context.Context, r *plugins.Registry, o Options) []error {
 	warnings := loadLua(ctx, r, o)
-	found, failed := process.Find(ctx, process.Options{
+	found, failed, news := process.Find(ctx, process.Options{
 		Dirs: executableDirs(o.Env), Cache: cacheFile(o.Env), Env: o.Env, Self: o.Self,
 	})
 	for _, f := range failed {
 		r.Reject(f)
+	}
+	for _, f := range news {
 		warnings = append(warnings, fmt.Errorf("plugin %s (%s): %w", f.Name, f.Info.Source, f.Err))
 	}
 	for _, p := range found {

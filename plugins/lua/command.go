@@ -21,6 +21,7 @@ func (c *command) build(inv *plugins.Invocation) (*cobra.Command, error) {
 	root := plugins.NewRoot()
 	cmd := &cobra.Command{
 		Use: c.spec.Usage, Aliases: c.spec.Aliases, Short: c.spec.Short, Long: c.spec.Long, Example: c.spec.Example,
+		DisableFlagsInUseLine: true,
 		Args:              c.checkArgs,
 		ValidArgsFunction: c.completion(inv, ""),
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.run(cmd, inv, args) },

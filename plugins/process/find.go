@@ -46,10 +46,12 @@ func SystemDirs() []string {
 }
 
 // Find lists the executables that gave valid metadata, and those that did not.
-func Find(ctx context.Context, o Options) ([]*Plugin, []plugins.Failure) {
+// news are the failures that this call found: to warn about one at every start
+// would be too much.
+func Find(ctx context.Context, o Options) (found []*Plugin, failed, news []plugins.Failure) {
 	files := candidates(o.Dirs)
 	if len(files) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if o.Limit == 0 {
 		o.Limit = defaultLimit
@@ -71,20 +73,19 @@ func Find(ctx context.Context, o Options) ([]*Plugin, []plugins.Failure) {
 		// A home that cannot be written to costs asking again, not a warning at every start.
 		_ = writeCache(o.Cache, files, answers)
 	}
-	return sort(files, answers, o.Self)
-}
-
-// sort makes plugins of the valid answers and failures of the others.
-func sort(files []candidate, answers []answer, self string) (found []*Plugin, failed []plugins.Failure) {
 	for i, f := range files {
-		p := &Plugin{name: f.name, path: f.path, self: self, metadata: answers[i].Metadata}
-		if answers[i].Problem != "" {
-			failed = append(failed, plugins.Failure{Name: f.name, Info: p.Info(), Err: errors.New(answers[i].Problem)})
+		p := &Plugin{name: f.name, path: f.path, self: o.Self, metadata: answers[i].Metadata}
+		if answers[i].Problem == "" {
+			found = append(found, p)
 			continue
 		}
-		found = append(found, p)
+		failure := plugins.Failure{Name: f.name, Info: p.Info(), Err: errors.New(answers[i].Problem)}
+		failed = append(failed, failure)
+		if _, old := known[f.path]; !old || !known[f.path].fresh(f) {
+			news = append(news, failure)
+		}
 	}
-	return found, failed
+	return found, failed, news
 }
 
 // candidate is a file that is named like a plugin.

@@ -53,6 +53,7 @@ func (p *Plugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
 	var list bool
 	cmd := &cobra.Command{
 		Use: "lua [OPTIONS] [FILE [ARG...]]", Short: "Run a Lua script", Long: long,
+		DisableFlagsInUseLine: true,
 		Example: "  lua remove-all-images.lua --yes\n  lua -e 'print(#nacre.images())'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {

@@ -72,7 +72,7 @@ func newList(inv *plugins.Invocation) *cobra.Command {
 	var format string
 	var quiet, noTrunc bool
 	cmd := &cobra.Command{
-		Use: "ls [OPTIONS]", Aliases: []string{"list"}, Short: "List plugins", Args: cli.NoArgs,
+		Use: "ls [OPTIONS]", DisableFlagsInUseLine: true, Aliases: []string{"list"}, Short: "List plugins", Args: cli.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			if quiet {
