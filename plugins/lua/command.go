@@ -22,9 +22,9 @@ func (c *command) build(inv *plugins.Invocation) (*cobra.Command, error) {
 	cmd := &cobra.Command{
 		Use: c.spec.Usage, Aliases: c.spec.Aliases, Short: c.spec.Short, Long: c.spec.Long, Example: c.spec.Example,
 		DisableFlagsInUseLine: true,
-		Args:              c.checkArgs,
-		ValidArgsFunction: c.completion(inv, ""),
-		RunE:              func(cmd *cobra.Command, args []string) error { return c.run(cmd, inv, args) },
+		Args:                  c.checkArgs,
+		ValidArgsFunction:     c.completion(inv, ""),
+		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, inv, args) },
 	}
 	for _, f := range c.spec.Flags {
 		if err := addFlag(cmd, f); err != nil {

@@ -54,7 +54,7 @@ func (p *Plugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
 	cmd := &cobra.Command{
 		Use: "lua [OPTIONS] [FILE [ARG...]]", Short: "Run a Lua script", Long: long,
 		DisableFlagsInUseLine: true,
-		Example: "  lua remove-all-images.lua --yes\n  lua -e 'print(#nacre.images())'",
+		Example:               "  lua remove-all-images.lua --yes\n  lua -e 'print(#nacre.images())'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {
 				return p.list(inv)
