@@ -6,6 +6,7 @@ import (
 	"github.com/nacre-sh/nacre/core/api"
 	"github.com/nacre-sh/nacre/core/mirror"
 	"github.com/nacre-sh/nacre/core/network"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
 	"github.com/nacre-sh/nacre/core/system"
 	"github.com/nacre-sh/nacre/core/volume"
 )
@@ -34,6 +35,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
 			Mirrors: mirrorsInUse(mirrors), Count: counts(containers, images),
+			Shim: func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) },
 		}),
 		Events:     e.events,
 		Containers: containers,

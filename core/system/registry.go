@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -54,8 +55,8 @@ func (s *System) Auth(ctx context.Context, auth registry.AuthConfig) (registry.A
 		return registry.AuthResponse{}, err
 	}
 	sys := &types.SystemContext{
-		SystemRegistriesConfPath:    os.DevNull, // the host's files for other tools decide nothing here
-		SystemRegistriesConfDirPath: os.DevNull,
+		SystemRegistriesConfPath:    os.DevNull,                                                      // the host's files for other tools decide nothing here
+		SystemRegistriesConfDirPath: filepath.Join(s.cfg.Store.Paths.Temp(), "no-registries.conf.d"), // does not exist
 		DockerInsecureSkipTLSVerify: types.NewOptionalBool(isLoopback(name)),
 		DockerRegistryUserAgent:     "nacre/" + s.cfg.Version,
 	}

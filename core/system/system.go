@@ -30,6 +30,8 @@ type Config struct {
 	Version string // of nacre
 	Commit  string
 	Count   func(context.Context) (Counts, error)
+	// Shim finds the program that runs containers.
+	Shim func() (string, error)
 	// Mirrors lists, per registry, the URLs that a pull tries first.
 	Mirrors func(context.Context) (map[string][]string, error)
 	// Getenv reads the proxy settings that pulls use.
@@ -59,9 +61,9 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 		SystemTime:     time.Now().Format(time.RFC3339Nano),
 		DockerRootDir:  s.cfg.Store.Paths.Data,
 		ServerVersion:  s.cfg.Version,
-		Runtimes:       map[string]system.RuntimeWithStatus{"runc": {Runtime: system.Runtime{Path: "nacre-shim"}}},
+		Runtimes:       map[string]system.RuntimeWithStatus{"runc": {Runtime: system.Runtime{Path: s.shim()}}},
 		DefaultRuntime: "runc",
-		RuncCommit:     system.Commit{ID: moduleVersion("github.com/opencontainers/runc")},
+		RuncCommit:     system.Commit{ID: s.libcontainer()},
 		Swarm:          swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 		// Containers never depend on an engine that runs.
 		LiveRestoreEnabled: true,
@@ -142,7 +144,7 @@ func (s *System) Version(context.Context) (system.VersionResponse, error) {
 		GoVersion:     runtime.Version(),
 		KernelVersion: kernelVersion(),
 	}
-	v.Components = components(s.cfg.Version, s.cfg.Commit)
+	v.Components = s.components()
 	return v, nil
 }
 
