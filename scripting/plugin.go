@@ -349,12 +349,28 @@ func flagSpecs(o *options) ([]FlagSpec, map[string]lua.LValue) {
 		if err != nil && o.err == nil {
 			o.err = fmt.Errorf("flags[%d]: %w", i, err)
 		}
+		if twice := repeated(specs, spec); twice != "" && o.err == nil {
+			o.err = invalid("flags[%d]: %s is there twice", i, twice)
+		}
 		if complete != nil {
 			functions[spec.Name] = complete
 		}
 		specs = append(specs, spec)
 	}
 	return specs, functions
+}
+
+// repeated names the flag or letter that an earlier flag has already.
+func repeated(specs []FlagSpec, f FlagSpec) string {
+	for _, old := range specs {
+		if old.Name == f.Name {
+			return "--" + f.Name
+		}
+		if f.Short != "" && old.Short == f.Short {
+			return "-" + f.Short
+		}
+	}
+	return ""
 }
 
 func flagSpec(t *lua.LTable) (FlagSpec, lua.LValue, error) {

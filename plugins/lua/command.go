@@ -27,9 +27,7 @@ func (c *command) build(inv *plugins.Invocation) (*cobra.Command, error) {
 		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, inv, args) },
 	}
 	for _, f := range c.spec.Flags {
-		if err := addFlag(cmd, f); err != nil {
-			return nil, err
-		}
+		addFlag(cmd, f)
 		if !f.Completes {
 			continue
 		}
@@ -42,10 +40,7 @@ func (c *command) build(inv *plugins.Invocation) (*cobra.Command, error) {
 	return root, nil
 }
 
-func addFlag(cmd *cobra.Command, f scripting.FlagSpec) error {
-	if f.Short != "" && cmd.Flags().ShorthandLookup(f.Short) != nil || cmd.Flags().Lookup(f.Name) != nil {
-		return fmt.Errorf("command %s: flag --%s is there twice", cmd.Name(), f.Name)
-	}
+func addFlag(cmd *cobra.Command, f scripting.FlagSpec) {
 	switch value := f.Default.(type) {
 	case bool:
 		cmd.Flags().BoolP(f.Name, f.Short, value, f.Help)
@@ -56,7 +51,6 @@ func addFlag(cmd *cobra.Command, f scripting.FlagSpec) error {
 	case []string:
 		cmd.Flags().StringArrayP(f.Name, f.Short, value, f.Help)
 	}
-	return nil
 }
 
 // flagValues reads the flags for Lua, given or not.
