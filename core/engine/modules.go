@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/nacre-sh/nacre/core/api"
 	"github.com/nacre-sh/nacre/core/mirror"
@@ -14,7 +15,7 @@ import (
 // modules makes the modules and gives each what it needs of the others.
 func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	paths := e.store.Paths
-	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Insecure: isLoopback, TempDir: paths.Temp()}
+	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Insecure: isLoopback, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
 	networks, err := network.New(ctx, e.store)
 	if err != nil {
 		return api.Backends{}, err
@@ -31,7 +32,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	if err != nil {
 		return api.Backends{}, err
 	}
-	return api.Backends{
+	backends := api.Backends{
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
 			Mirrors: mirrorsInUse(mirrors), Count: counts(containers, images),
@@ -44,5 +45,13 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Networks:   networks,
 		Volumes:    volumes,
 		Mirrors:    mirrors,
-	}, nil
+	}
+	backends.Reset = reset{
+		backends: backends, teardown: networks.Teardown,
+		collect: func(ctx context.Context) error {
+			_, err := images.Collect(ctx, time.Minute)
+			return err
+		},
+	}
+	return backends, nil
 }
