@@ -74,7 +74,7 @@ func (n *Networks) lookAtBridge(rec netRecord, ifs ifaces) (b bridge, ok bool, e
 	if b.index, err = ifs.index(n.bridge); err != nil || b.index == 0 {
 		return bridge{}, false, err
 	}
-	up, err := ifs.up(n.bridge)
+	up, err := ifs.flag(n.bridge, unix.IFF_UP)
 	if err != nil || !up {
 		return bridge{}, false, err
 	}

@@ -212,7 +212,7 @@ func (n *Networks) join(ctx context.Context, want wanted, netns int) (*joined, e
 	if err := addVeth(j.endpoint, j.bridge, netns); err != nil {
 		return nil, err
 	}
-	j.configured = configure(j.endpoint, j.bridge, netns)
+	j.configured = configure(j.endpoint, n.bridge, j.bridge, netns)
 	if err = n.publish(j.bridge.subnet, c, j.endpoint); err == nil {
 		err = n.recordEndpoint(ctx, c.dead, c.released, j.endpoint)
 	}

@@ -90,24 +90,29 @@ func containerResolvConf(host *container.HostConfig, ownNamespace bool) ([]byte,
 	if !ownNamespace && len(host.DNS) == 0 && len(host.DNSSearch) == 0 && len(host.DNSOptions) == 0 {
 		return raw, nil
 	}
-	conf := parseResolvConf(raw)
+	return parseResolvConf(raw).forContainer(host, ownNamespace).bytes(), nil
+}
+
+func (c resolvConf) forContainer(host *container.HostConfig, ownNamespace bool) resolvConf {
 	switch {
 	case len(host.DNS) > 0:
-		conf.servers = host.DNS
+		c.servers = host.DNS
 	case ownNamespace:
 		// IPv6 is off in containers, so only IPv4 servers can be reached.
-		conf.servers = slices.DeleteFunc(conf.servers, func(s netip.Addr) bool { return s.IsLoopback() || !s.Is4() })
-		if len(conf.servers) == 0 {
-			conf.servers = fallbackServers
+		unreachable := func(s netip.Addr) bool { return s.IsLoopback() || !s.Is4() }
+		c.servers = slices.DeleteFunc(slices.Clone(c.servers), unreachable)
+		if len(c.servers) == 0 {
+			c.servers = fallbackServers
 		}
 	}
 	if len(host.DNSSearch) > 0 {
-		conf.search = slices.DeleteFunc(slices.Clone(host.DNSSearch), func(s string) bool { return s == "." }) // docker's way to ask for none
+		none := func(s string) bool { return s == "." } // docker's way to ask for none
+		c.search = slices.DeleteFunc(slices.Clone(host.DNSSearch), none)
 	}
 	if len(host.DNSOptions) > 0 {
-		conf.options = host.DNSOptions
+		c.options = host.DNSOptions
 	}
-	return conf.bytes(), nil
+	return c
 }
 
 // readResolvConf reads the host's file, or the one behind systemd-resolved's stub.

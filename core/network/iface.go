@@ -51,12 +51,13 @@ func (i ifaces) index(name string) (int, error) {
 	return int(req.Uint32()), nil
 }
 
-func (i ifaces) up(name string) (bool, error) {
+// flag says whether the interface exists and has one of the IFF_… flags.
+func (i ifaces) flag(name string, flag uint16) (bool, error) {
 	req, ok, err := i.request(name, unix.SIOCGIFFLAGS)
 	if !ok || err != nil {
 		return false, err
 	}
-	return req.Uint16()&unix.IFF_UP != 0, nil
+	return req.Uint16()&flag != 0, nil
 }
 
 // address returns the interface's first IPv4 address with its prefix length.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,17 +55,24 @@ type testHost struct {
 
 func newTestHost(t testing.TB) *testHost {
 	t.Helper()
-	h := &testHost{other: newNetNS(t)}
-	var err error
-	h.ns, err = unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	check(t, err)
-	t.Cleanup(func() { unix.Close(h.ns) })
+	h := newEngine(t)
+	h.other = newNetNS(t)
 	lo, err := netlink.LinkByName("lo")
 	check(t, err)
 	check(t, netlink.LinkSetUp(lo))
 	h.addUplink(t)
+	return h
+}
+
+// newEngine is an engine with roots of its own.
+func newEngine(t testing.TB) *testHost {
+	t.Helper()
 	root := t.TempDir()
-	h.roots = store.Paths{Data: filepath.Join(root, "data"), Exec: filepath.Join(root, "run")}
+	h := &testHost{roots: store.Paths{Data: filepath.Join(root, "data"), Exec: filepath.Join(root, "run")}}
+	var err error
+	h.ns, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	check(t, err)
+	t.Cleanup(func() { unix.Close(h.ns) })
 	h.Networks = h.open(t)
 	t.Cleanup(func() { h.end(t) })
 	return h
@@ -79,7 +87,13 @@ func (h *testHost) addUplink(t testing.TB) {
 	check(t, netlink.LinkAdd(pair))
 	t.Cleanup(func() { check(t, netlink.LinkDel(pair)) })
 	check(t, giveAddress("uplink", hostAddress, netip.Addr{}))
-	check(t, inNetNS(h.other, func() error { return giveAddress("uplink", otherAddress, hostAddress.Addr()) }))
+	check(t, inNetNS(h.other, func() error {
+		if err := giveAddress("uplink", otherAddress, hostAddress.Addr()); err != nil {
+			return err
+		}
+		return awaitRunning("uplink", netlink.LinkByName)
+	}))
+	check(t, awaitRunning("uplink", netlink.LinkByName))
 }
 
 // end removes what the test has left, as after the death of all containers.
@@ -112,10 +126,10 @@ func giveAddress(ifname string, address netip.Prefix, gateway netip.Addr) error 
 	if err := netlink.LinkSetUp(link); err != nil {
 		return err
 	}
-	if !gateway.IsValid() {
-		return nil
+	if gateway.IsValid() {
+		return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()})
 	}
-	return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()})
+	return nil
 }
 
 // newNetNS returns a network namespace with lo up that lives until the test ends.
@@ -197,8 +211,8 @@ func (c *testContainer) kill(t testing.TB, h *testHost) {
 func bindings(specs ...string) network.PortMap {
 	m := network.PortMap{}
 	for _, s := range specs { // hostIP:hostPort:containerPort/proto
-		host, rest, _ := cut3(s)
-		port, container, _ := cut3(rest)
+		host, rest, _ := strings.Cut(s, ":")
+		port, container, _ := strings.Cut(rest, ":")
 		b := network.PortBinding{HostPort: port}
 		if host != "" {
 			b.HostIP = netip.MustParseAddr(host)
@@ -207,15 +221,6 @@ func bindings(specs ...string) network.PortMap {
 		m[p] = append(m[p], b)
 	}
 	return m
-}
-
-func cut3(s string) (before, after string, ok bool) {
-	for i := range s {
-		if s[i] == ':' {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }
 
 // serve answers every connection in a namespace with the peer's address as it sees it.

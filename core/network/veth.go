@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +35,7 @@ func addVeth(ep *endpoint, b bridge, netns int) error {
 }
 
 // configure sets up both ends of the pair, in the background.
-func configure(ep *endpoint, b bridge, netns int) <-chan error {
+func configure(ep *endpoint, bridge string, b bridge, netns int) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		if len(ep.ports) > 0 {
@@ -43,9 +45,46 @@ func configure(ep *endpoint, b bridge, netns int) <-chan error {
 			}
 		}
 		address := netip.PrefixFrom(ep.address, b.subnet.Bits())
-		done <- inNetNS(netns, func() error { return configureContainer(address, b.gateway) })
+		err := inNetNS(netns, func() error { return configureContainer(address, b.gateway) })
+		if err == nil {
+			err = awaitRunning(ep.veth, netlink.LinkByName)
+		}
+		if err == nil {
+			err = awaitRunning(bridge, netlink.LinkByName)
+		}
+		done <- err
 	}()
 	return done
+}
+
+// runningPatience is far more than the kernel needs.
+const runningPatience = 2 * time.Second
+
+// awaitRunning waits until packets pass an interface that has just been brought
+// up. The kernel's link watch does that in its own time, and until then the
+// bridge drops what comes: a lost ARP request costs the first connection a
+// second. To be asked about an interface makes it do so at once (Linux 6.8).
+func awaitRunning(name string, ask func(string) (netlink.Link, error)) error {
+	ifs, err := openIfaces()
+	if err != nil {
+		return err
+	}
+	defer ifs.close()
+	for deadline := time.Now().Add(runningPatience); ; time.Sleep(200 * time.Microsecond) {
+		if running, err := ifs.flag(name, unix.IFF_RUNNING); running || err != nil {
+			return err
+		}
+		link, err := ask(name)
+		if err != nil {
+			return fmt.Errorf("look at interface %s: %w", name, err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("interface %s stays %s: %w", name, link.Attrs().OperState, errdefs.ErrUnavailable)
+		}
+	}
 }
 
 // allowHairpin lets a container reach itself through its own published port:
@@ -92,7 +131,7 @@ func configureContainer(address netip.Prefix, gateway netip.Addr) error {
 	if err := handle.RouteAdd(route); err != nil {
 		return fmt.Errorf("set the default route in the container: %w", err)
 	}
-	return nil
+	return awaitRunning(containerInterface, handle.LinkByName)
 }
 
 // disableIPv6 works in the calling thread's namespace: /proc/sys/net shows everyone his own.
