@@ -439,7 +439,7 @@ func TestAttachErrors(t *testing.T) {
 		t.Error(resp.Header)
 	}
 	var out, errOut strings.Builder
-	if _, err := stdcopy.StdCopy(&out, &errOut, r); err != nil || out.String() != "" || errOut.String() != "it broke\r\n" {
+	if _, err := stdcopy.StdCopy(&out, &errOut, r); err != nil || out.String() != "it broke\r\n" || errOut.String() != "" {
 		t.Errorf("after the hijack: %q %q %v", out.String(), errOut.String(), err)
 	}
 }

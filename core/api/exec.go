@@ -48,9 +48,13 @@ func (s *server) startExec(w http.ResponseWriter, r *request) error {
 		}
 		opts.ConsoleSize = req.ConsoleSize
 	}
-	return s.hijacked(w, r, func(ctx context.Context, hijack backend.Hijack) error {
+	start := func(ctx context.Context, hijack backend.Hijack) error {
 		return s.Execs.ExecStart(ctx, r.PathValue("id"), opts, hijack)
-	})
+	}
+	if _, err := s.Execs.ExecInspect(r.Context(), r.PathValue("id")); err != nil || opts.Detach {
+		return s.hijacked(w, r, start)
+	}
+	return s.hijackedAnyway(w, r, req.Tty, start)
 }
 
 func (s *server) resizeExec(w http.ResponseWriter, r *request) error {

@@ -43,6 +43,23 @@ func (s *server) hijacked(w http.ResponseWriter, r *request, work func(context.C
 	return nil
 }
 
+// hijackedAnyway is hijacked for clients that cannot show an error answer when
+// they have asked for a stream: docker's client prints no more of it than its
+// status. What fails before the work takes the connection is written into the
+// stream as well.
+func (s *server) hijackedAnyway(w http.ResponseWriter, r *request, tty bool, work func(context.Context, backend.Hijack) error) error {
+	err := s.hijacked(w, r, work)
+	if err == nil || r.Header.Get("Upgrade") == "" {
+		return err
+	}
+	taken, errTake := takeOver(w, r, tty)
+	if errTake != nil {
+		return err
+	}
+	taken.report(err)
+	return taken.net.Close()
+}
+
 // takenConn is a connection that left HTTP behind.
 type takenConn struct {
 	net       net.Conn
@@ -124,10 +141,11 @@ func (c *earlyConn) WriteTo(w io.Writer) (int64, error) {
 	return int64(n) + rest, err
 }
 
+// report writes an error where docker writes it: to standard output.
 func (t *takenConn) report(err error) {
 	var out io.Writer = t.net
 	if !t.tty {
-		out = frames{t.net, stdcopy.Stderr}
+		out = frames{t.net, stdcopy.Stdout}
 	}
 	_, _ = io.WriteString(out, messageOf(err)+"\r\n")
 }

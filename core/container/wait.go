@@ -17,6 +17,9 @@ import (
 // removalPoll is how often a removal by another process is looked for.
 const removalPoll = 250 * time.Millisecond
 
+// lastWordsGrace is how long a shim's answer may be behind a removal.
+const lastWordsGrace = time.Second
+
 // Wait waits for a container's end, its next end, or its removal.
 func (m *Module) Wait(ctx context.Context, name string, condition container.WaitCondition) (<-chan backend.WaitResult, error) {
 	l, err := m.lookUp(ctx, name)
@@ -85,7 +88,11 @@ func (m *Module) waitEnd(ctx context.Context, l live, wait waitFunc) (<-chan bac
 		select {
 		case end := <-ended:
 			result <- m.outcome(ctx, l, end)
-		case <-removed: // before it ever ran
+		case <-removed:
+			if end, ran := lastWords(ended); ran {
+				result <- m.outcome(ctx, l, end)
+				return
+			}
 			result <- backend.WaitResult{StatusCode: l.ExitCode}
 		}
 	}()
@@ -150,6 +157,9 @@ func (m *Module) waitRemoved(ctx context.Context, l live) (<-chan backend.WaitRe
 			case <-poll.C:
 			case <-removed:
 				m.trace.step("wait: removed")
+				if end, ran := lastWords(ended); ran {
+					answer = m.outcome(ctx, l, end)
+				}
 				result <- answer
 				return
 			case <-ctx.Done():
@@ -157,12 +167,30 @@ func (m *Module) waitRemoved(ctx context.Context, l live) (<-chan backend.WaitRe
 				return
 			}
 			if !m.exists(ctx, l.ID) {
+				if end, ran := lastWords(ended); ran {
+					answer = m.outcome(ctx, l, end)
+				}
 				result <- answer
 				return
 			}
 		}
 	}()
 	return result, nil
+}
+
+// lastWords is how a container ended that another request has removed
+// meanwhile: the shim's answer may be a moment behind the removal, and never
+// comes when the container never ran. A nil channel has nothing more to say.
+func lastWords(ended <-chan shimapi.WaitResult) (end shimapi.WaitResult, ran bool) {
+	if ended == nil {
+		return end, false
+	}
+	select {
+	case end = <-ended:
+		return end, true
+	case <-time.After(lastWordsGrace):
+		return end, false
+	}
 }
 
 // exists tells whether a container is neither removed nor being removed.

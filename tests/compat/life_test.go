@@ -69,7 +69,7 @@ func TestNamesAreUnique(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	each(t, func(c client) {
-		id := c.background(c.pulled(), "sh", "-c", "for i in 1 2 3 4; do echo line $i; done; echo err >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done")
+		id := c.background(c.pulled(), "sh", "-c", "for i in 1 2 3 4; do echo line $i; done; sleep 0.3; echo err >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done")
 		c.eventually("output", func() bool { return strings.Contains(c.docker("logs", id).err, "err") })
 		if r := c.docker("logs", id); r.out != "line 1\nline 2\nline 3\nline 4\n" || r.err != "err\n" {
 			c.Errorf("got %+v", r)
@@ -145,7 +145,7 @@ func TestEvents(t *testing.T) {
 		if all := strings.Join(got, " "); all != "create attach start die destroy" {
 			c.Errorf("events: %s", all)
 		}
-		past := c.ok("events", "--since", "1h", "--until", "0s", "--filter", "event=die", "--filter", "container=seen", "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}")
+		past := c.ok("events", "--since", "1h", "--until", time.Now().Add(time.Second).Format(time.RFC3339Nano), "--filter", "event=die", "--filter", "container=seen", "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}")
 		if !strings.HasSuffix(past, "die 0") {
 			c.Errorf("replayed events: %q", past)
 		}

@@ -31,7 +31,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 			c.Errorf("volume ls: %q", got)
 		}
 		c.ok("volume", "rm", "shared")
-		c.fails(1, "no such volume", "volume", "inspect", "shared")
+		c.fails(1, "o such volume", "volume", "inspect", "shared")
 		if got := c.ok("network", "ls", "--format", "{{.Name}}"); got != "bridge\nhost\nnone" {
 			c.Errorf("network ls: %q", got)
 		}
