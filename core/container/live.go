@@ -132,11 +132,9 @@ func (m *Module) settleLocked(ctx context.Context, id string) error {
 	if r.HostConfig.AutoRemove {
 		return m.removeLocked(ctx, r, removeOptions{volumes: true, later: true})
 	}
-	if err := m.saveState(ctx, r); err != nil {
-		return err
-	}
-	m.later(func(ctx context.Context) error { return m.networks.Disconnect(ctx, r.ID) })
-	return nil
+	// No Disconnect: it might come after the next start's Connect, and take
+	// that one's ports. The network module notices ends by itself.
+	return m.saveState(ctx, r)
 }
 
 // recordEnd fills the row from the shim's last words, or, where it had no time
