@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/nacre-sh/nacre/repl/highlight"
 	"github.com/nacre-sh/nacre/repl/history"
 	"github.com/nacre-sh/nacre/repl/prompt"
+	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -29,6 +31,11 @@ func TestMain(m *testing.M) {
 }
 
 func child() int {
+	// As shells do: keys typed ahead may be signals while a command runs.
+	signal.Ignore(unix.SIGINT, unix.SIGTSTP)
+	if os.Getenv("TEST_RANDOM") != "" {
+		signal.Ignore(unix.SIGQUIT)
+	}
 	h, err := history.Open(os.Getenv("TEST_HISTORY"), 0)
 	if err != nil {
 		fmt.Println(err)

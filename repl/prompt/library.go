@@ -164,7 +164,7 @@ func (l *library) Read() (b []byte, err error) {
 func (l *library) next() (b []byte, err error, stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.handed && !l.dead {
+	for l.handed && !l.entered && !l.dead {
 		l.changed.Wait()
 	}
 	switch {

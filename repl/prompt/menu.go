@@ -28,6 +28,10 @@ func (e *Editor) complete() {
 	if e.opt.Complete == nil {
 		return
 	}
+	if e.pending != nil && e.pending.asked == e.line {
+		e.pending.steps++ // Tab Tab: the first candidate, as soon as there are any
+		return
+	}
 	e.cancelCompletion()
 	ctx, cancel := context.WithCancel(context.Background())
 	asked := e.line
@@ -43,6 +47,9 @@ func (e *Editor) complete() {
 			e.pending = nil
 			if e.line == asked && e.search == nil {
 				e.offer(start, items, d)
+				for ; e.menu != nil && c.steps > 0; c.steps-- {
+					e.choose(e.menu.selected + 1)
+				}
 			}
 		})
 	}()
@@ -231,7 +238,7 @@ func (m *menu) rows(cols, height int) []row {
 	}
 	m.top = max(min(m.top, n-height), 0)
 	left := 0
-	for _, it := range m.items {
+	for _, it := range m.all { // not only those that are left: the columns stay where they are
 		left = max(left, widths.StringWidth(it.Text))
 	}
 	left = min(left, max(cols*2/3, cols-30))

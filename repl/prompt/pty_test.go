@@ -101,7 +101,7 @@ func (s *session) wait() {
 			s.t.Error(err)
 		}
 	case <-time.After(patience):
-		_ = s.cmd.Process.Signal(unix.SIGQUIT) // shows where it hangs
+		_ = s.cmd.Process.Signal(unix.SIGABRT) // shows where it hangs
 		time.Sleep(100 * time.Millisecond)
 		s.t.Fatalf("the program does not end:\n%s", s.output())
 	}
@@ -109,8 +109,17 @@ func (s *session) wait() {
 
 func (s *session) send(keys string) {
 	s.t.Helper()
+	stuck := time.AfterFunc(5*time.Second, func() {
+		_ = s.cmd.Process.Signal(unix.SIGABRT) // shows where it hangs
+		time.Sleep(200 * time.Millisecond)
+		_ = unix.IoctlSetInt(int(s.tty.Fd()), unix.TCFLSH, unix.TCIFLUSH) // frees the writer
+	})
 	if _, err := s.pty.WriteString(keys); err != nil {
 		s.t.Fatal(err)
+	}
+	if !stuck.Stop() {
+		time.Sleep(100 * time.Millisecond)
+		s.t.Fatalf("keys are not read; what comes:\n%s", s.output()[strings.LastIndex(s.output(), "SIGABRT"):])
 	}
 }
 

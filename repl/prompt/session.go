@@ -270,4 +270,5 @@ func (e *Editor) cancelCompletion() {
 type completion struct {
 	cancel context.CancelFunc
 	asked  line
+	steps  int // Tabs that came before the answer
 }
