@@ -121,8 +121,9 @@ func (p *pull) enter(ctx context.Context, store storage.Store, job *layerJob, st
 		LayerOptions: &storage.LayerOptions{OriginalDigest: job.blob.Digest, OriginalSize: &size, UncompressedDigest: job.diffID},
 		DiffOutput:   staged, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
 	})
-	if err != nil {
-		return errors.Join(fmt.Errorf("store layer %s: %w", job.name, err), store.CleanupStagedLayer(staged))
+	// After a success too: the library leaves the empty folder around the files.
+	if err = errors.Join(err, store.CleanupStagedLayer(staged)); err != nil {
+		return fmt.Errorf("store layer %s: %w", job.name, err)
 	}
 	var info layerInfo
 	if err := json.Unmarshal([]byte(staged.Metadata), &info); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -82,10 +83,33 @@ func (p *pull) readRemote(ctx context.Context, src types.ImageSource) (*remoteIm
 	if err := runnable(img.ConfigInfo().MediaType); err != nil {
 		return nil, err
 	}
-	if out.config, err = img.ConfigBlob(ctx); err != nil {
+	if out.config, err = p.readConfig(ctx, src, img.ConfigInfo()); err != nil {
 		return nil, err
 	}
 	return out, out.readLayers(img.LayerInfos())
+}
+
+// maxConfig bounds what is read into memory on a registry's word.
+const maxConfig = 16 << 20
+
+func (p *pull) readConfig(ctx context.Context, src types.ImageSource, info types.BlobInfo) ([]byte, error) {
+	if err := info.Digest.Validate(); err != nil {
+		return nil, fmt.Errorf("config digest %q: %w: %w", info.Digest, err, errdefs.ErrDataLoss)
+	}
+	body, err := p.getBlob(ctx, src, info)
+	if err != nil {
+		return nil, fmt.Errorf("download the config: %w", err)
+	}
+	defer body.Close()
+	checked := &verifiedReader{Reader: io.LimitReader(body, maxConfig), verifier: info.Digest.Verifier(), size: info.Size}
+	raw, err := io.ReadAll(checked)
+	if err != nil {
+		return nil, fmt.Errorf("download the config: %w", err)
+	}
+	if !checked.ok() {
+		return nil, errdefs.ErrDataLoss.WithMessage("image config verification failed for digest " + info.Digest.String())
+	}
+	return raw, nil
 }
 
 // choose finds the wanted platform's image in a list.
