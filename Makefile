@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # What it takes to build; what the tour needs; what the tests need beside it.
 APT_BUILD := gcc libc6-dev make git ca-certificates
 APT_TOUR  := docker-registry busybox-static
-APT_TEST  := $(APT_TOUR) docker.io skopeo nftables iproute2 apache2-utils procps util-linux
+APT_TEST  := $(APT_TOUR) docker.io skopeo nftables iproute2 apache2-utils procps util-linux libseccomp-dev
 APT_BENCH := $(APT_TEST) podman crun
 
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -25,9 +25,10 @@ run: deps-tour build
 build: deps-build shim
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre ./cmd/nacre
 
-# The shim is static and holds C code that must run before the Go runtime starts.
+# The shim is static and holds C code that must run before the Go runtime starts. libseccomp is not needed: its part is
+# done by core/runtime/libseccomp.
 shim: deps-build
-	CGO_ENABLED=1 GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build -trimpath \
+	CGO_ENABLED=1 PKG_CONFIG=$(CURDIR)/core/runtime/libseccomp/pkg-config GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build -trimpath \
 		-ldflags '-s -w -extldflags "-static"' -o $(GOBIN)/nacre-shim ./cmd/nacre-shim
 
 test: deps-test build

@@ -195,3 +195,6 @@ require (
 
 // The version that docker/cli's vendor.mod asks for is not served by every module proxy; only Windows uses it.
 replace github.com/Azure/go-ansiterm => github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c
+
+// A filter compiler of our own in the place of a C library; see core/runtime/libseccomp/seccomp.go.
+replace github.com/seccomp/libseccomp-golang => ./core/runtime/libseccomp

@@ -35,7 +35,11 @@ func testMain(m *testing.M) int {
 	shimBinary = filepath.Join(dir, "bin", shimapi.Binary)
 	build := exec.Command("go", "build", "-tags", "seccomp,runc_nocriu,netgo,osusergo",
 		"-ldflags", `-linkmode external -extldflags "-static"`, "-o", shimBinary, "../../cmd/nacre-shim")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	pkgConfig, err := filepath.Abs("../runtime/libseccomp/pkg-config")
+	if err != nil {
+		panic(err)
+	}
+	build.Env = append(os.Environ(), "CGO_ENABLED=1", "PKG_CONFIG="+pkgConfig)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the shim: %v\n%s", err, out)
 		return 1
