@@ -132,9 +132,12 @@ func (m *Module) settleLocked(ctx context.Context, id string) error {
 	if r.HostConfig.AutoRemove {
 		return m.removeLocked(ctx, r, removeOptions{volumes: true, later: true})
 	}
-	// No Disconnect: it might come after the next start's Connect, and take
-	// that one's ports. The network module notices ends by itself.
-	return m.saveState(ctx, r)
+	if err := m.saveState(ctx, r); err != nil {
+		return err
+	}
+	// Now, not in the background: there it might come after the next start's
+	// Connect, and take that one's ports.
+	return m.networks.Disconnect(ctx, r.ID)
 }
 
 // recordEnd fills the row from the shim's last words, or, where it had no time

@@ -42,19 +42,58 @@ func (n *Networks) Connect(ctx context.Context, req backend.EndpointRequest) (ba
 	return backend.Endpoints{}, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("network %s not found", mode))
 }
 
-// Disconnect takes back a container's ports and, once the kernel has removed
-// its interface, its address. It may be forgotten: the next Connect notices.
+// Disconnect takes back the ports of a container that has ended, and its
+// address once the kernel has removed its interface. It must not be called
+// for a container that may be starting again at this moment. It may be
+// forgotten: the next Connect notices what is dead, but until then the host's
+// ports lead nowhere.
 func (n *Networks) Disconnect(ctx context.Context, containerID string) error {
+	held, err := n.held(ctx, containerID)
+	if err != nil || len(held) == 0 {
+		return err
+	}
 	unlock, err := n.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	_, err = n.store.DB.ExecContext(ctx, `UPDATE endpoints SET released = 1 WHERE container = ?`, containerID)
+	recorded, err := n.endpoints(ctx)
 	if err != nil {
-		return fmt.Errorf("release the addresses of container %s: %w", containerID, err)
+		return err
 	}
-	return nil
+	c := &census{}
+	for _, e := range recorded {
+		if e.container == containerID {
+			c.released = append(c.released, e)
+		} else if !e.released {
+			c.alive = append(c.alive, e)
+		}
+	}
+	if err := n.withdraw(ctx, c); err != nil {
+		return err
+	}
+	return n.recordEndpoint(ctx, nil, c.released, nil)
+}
+
+// withdraw removes the ports of ended containers from the packet rules, if there are any rules.
+func (n *Networks) withdraw(ctx context.Context, c *census) error {
+	if len(c.withdrawn()) == 0 {
+		return nil
+	}
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return err
+	}
+	return n.withRules(nets[network.NetworkBridge].subnet, func(rules *ruleset, conn *nftables.Conn) error {
+		intact, err := rules.intact(conn)
+		if err != nil || !intact {
+			return err // the next Connect builds them anew
+		}
+		if rules.update(conn, c.withdrawn(), nil) == nil {
+			return nil
+		}
+		return rules.rebuild(conn, c.published())
+	})
 }
 
 func (n *Networks) connectHost(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
@@ -315,38 +354,44 @@ func newEndpoint(want wanted, b bridge, present []endpoint) (*endpoint, error) {
 	return ep, nil
 }
 
-// settling is how long the kernel needs to free what a rule change replaced.
-const settling = 100 * time.Millisecond
-
-// closeLater closes a netlink socket when that costs nothing any more: right
-// after a change, closing waits some 10 ms, with the kernel's lock on all rules held.
-func closeLater(conn *nftables.Conn) {
-	time.AfterFunc(settling, func() { conn.CloseLasting() })
+// published are the ports of the living.
+func (c *census) published() (ports []publication) {
+	for _, e := range c.alive {
+		ports = append(ports, e.ports...)
+	}
+	return ports
 }
 
 // publish makes the packet rules say what the records are about to say:
 // usually one element more, or nothing to do.
 func (n *Networks) publish(subnet netip.Prefix, c *census, ep *endpoint) error {
+	return n.withRules(subnet, func(rules *ruleset, conn *nftables.Conn) error {
+		intact, err := rules.intact(conn)
+		if err != nil {
+			return err
+		}
+		withdrawn := c.withdrawn()
+		if intact && len(withdrawn) == 0 && len(ep.ports) == 0 {
+			return nil
+		}
+		if intact && rules.update(conn, withdrawn, ep.ports) == nil {
+			return nil
+		}
+		return rules.rebuild(conn, slices.Concat(c.published(), ep.ports))
+	})
+}
+
+// settling is how long the kernel needs to free what a rule change has removed.
+const settling = 100 * time.Millisecond
+
+// withRules works on this engine's packet rules.
+func (n *Networks) withRules(subnet netip.Prefix, work func(*ruleset, *nftables.Conn) error) error {
 	conn, err := nftables.New(nftables.AsLasting())
 	if err != nil {
 		return fmt.Errorf("open netlink for packet rules: %w", err)
 	}
-	defer closeLater(conn)
-	rules := newRuleset(n.table, n.bridge, subnet)
-	intact, err := rules.intact(conn)
-	if err != nil {
-		return err
-	}
-	withdrawn := c.withdrawn()
-	if intact && len(withdrawn) == 0 && len(ep.ports) == 0 {
-		return nil
-	}
-	if intact && rules.update(conn, withdrawn, ep.ports) == nil {
-		return nil
-	}
-	all := slices.Clone(ep.ports)
-	for _, e := range c.alive {
-		all = append(all, e.ports...)
-	}
-	return rules.rebuild(conn, all)
+	// Right after a removal, to close the socket takes some 10 ms, with the
+	// kernel's lock on all rules held; a little later it costs nothing.
+	time.AfterFunc(settling, func() { conn.CloseLasting() })
+	return work(newRuleset(n.table, n.bridge, subnet), conn)
 }

@@ -193,6 +193,24 @@ func TestAReleasedPortIsFreeAtOnce(t *testing.T) {
 	}
 }
 
+// A process of the host may want the port of a container that has ended.
+func TestAReleasedPortBelongsToTheHostAgain(t *testing.T) {
+	h := newTestHost(t)
+	h.start(t, "a", bindings(":8080:80/tcp"))
+	h.start(t, "b", bindings(":8081:80/tcp"))
+	check(t, h.Disconnect(t.Context(), "a"))
+	serve(t, h.ns, ":8080")
+	if seen, err := call(h.other, "tcp", "10.99.0.1:8080"); err != nil || seen != "10.99.0.2" {
+		t.Errorf("the host's process saw %q (%v), want the connection", seen, err)
+	}
+	rules, err := exec.Command("nft", "list", "map", "ip", h.table, "publish_any").Output()
+	if err != nil || !strings.Contains(string(rules), "8081") {
+		t.Errorf("the other container's port is gone: %s (%v)", rules, err)
+	}
+	check(t, h.Disconnect(t.Context(), "a")) // nothing left to take back
+	check(t, h.Disconnect(t.Context(), "never-connected"))
+}
+
 func TestRandomPortsAndRanges(t *testing.T) {
 	h := newTestHost(t)
 	serve(t, h.ns, ":9000")

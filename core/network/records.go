@@ -163,6 +163,23 @@ func (n *Networks) endpoints(ctx context.Context) ([]endpoint, error) {
 	return all, rows.Err()
 }
 
+// held returns the endpoints that a container has and nobody has released yet.
+func (n *Networks) held(ctx context.Context, container string) (ids []string, err error) {
+	rows, err := n.store.DB.QueryContext(ctx, `SELECT id FROM endpoints WHERE container = ? AND released = 0`, container)
+	if err != nil {
+		return nil, fmt.Errorf("read the endpoints of container %s: %w", container, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read the endpoints of container %s: %w", container, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
 // recordEndpoint removes the dead endpoints, frees the ports of the released
 // ones and adds a new endpoint, in one transaction.
 func (n *Networks) recordEndpoint(ctx context.Context, dead, released []endpoint, added *endpoint) error {
