@@ -114,6 +114,14 @@ func (l *session) parse() (*syntax.File, error) {
 	return syntax.NewParser().Parse(strings.NewReader(l.pending.String()), "")
 }
 
+// Incomplete tells whether a text ends in the middle of a statement, which goes
+// on in the next line.
+func Incomplete(text string) bool {
+	text += "\n"
+	_, err := syntax.NewParser().Parse(strings.NewReader(text), "")
+	return incomplete(text, err)
+}
+
 // incomplete tells whether a statement goes on in the next line.
 func incomplete(text string, err error) bool {
 	if err != nil {

@@ -193,13 +193,3 @@ func follow(dir string) func(string) error {
 		return nil
 	}
 }
-
-// interactive opens the shell at the terminal.
-func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int {
-	shell, err := p.shell(signals, p.in)
-	if err != nil {
-		fmt.Fprintln(p.err, "nacre:", err)
-		return 1
-	}
-	return shell.Loop(ctx, "", repl.NewLines(p.in))
-}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/interp"
+
+	"github.com/nacre-sh/nacre/repl"
+	"github.com/nacre-sh/nacre/repl/complete"
+	"github.com/nacre-sh/nacre/repl/highlight"
+	"github.com/nacre-sh/nacre/repl/history"
+	"github.com/nacre-sh/nacre/repl/prompt"
+)
+
+// interactive opens the shell at the terminal.
+func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int {
+	shell, err := p.shell(signals, p.in)
+	if err != nil {
+		fmt.Fprintln(p.err, "nacre:", err)
+		return 1
+	}
+	editor, err := p.editor(shell)
+	if err != nil {
+		fmt.Fprintln(p.err, "nacre:", err)
+		return 1
+	}
+	defer editor.Close()
+	return shell.Loop(ctx, "", lineReader{editor, signals})
+}
+
+// editor makes the prompt for a shell.
+func (p *program) editor(shell *repl.Shell) (*prompt.Editor, error) {
+	completer := complete.New(complete.Options{
+		Shell: shell, Engine: p.engine, Globals: p.options.globals, Dir: shell.Dir, Env: shell.Env,
+	})
+	return prompt.New(prompt.Options{
+		In: p.in, Out: p.out, Getenv: expandEnv(p.environment),
+		Prompt:     func() string { return "\x1b[1;36mnacre\x1b[0m \x1b[1m❯\x1b[0m " },
+		Complete:   completer.Complete,
+		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell)) },
+		Incomplete: repl.Incomplete,
+		History:    p.history(),
+	})
+}
+
+// history opens the history file. Without one, lines are remembered for as long
+// as the shell runs, and one warning says why.
+func (p *program) history() *history.File {
+	f, err := history.Open(history.Path(expandEnv(p.environment)), 0)
+	if err != nil {
+		fmt.Fprintln(p.err, "nacre: warning:", err)
+		f, _ = history.Open("", 0) // in memory: cannot fail
+	}
+	return f
+}
+
+// known tells which words run something: nacre's commands, the shell's own, and
+// programs of the host.
+func (p *program) known(shell *repl.Shell) highlight.Known {
+	return func(words []string) bool {
+		word := strings.TrimPrefix(words[0], "!")
+		if word == words[0] {
+			if _, ok := p.registry.Lookup(word); ok || interp.IsBuiltin(word) {
+				return true
+			}
+		}
+		_, err := interp.LookPathDir(shell.Dir(), expand.ListEnviron(shell.Env()...), word)
+		return err == nil
+	}
+}
+
+func expandEnv(env []string) func(string) string {
+	list := expand.ListEnviron(env...)
+	return func(name string) string { return list.Get(name).String() }
+}
+
+// lineReader is the prompt as the shell's loop sees it.
+type lineReader struct {
+	*prompt.Editor
+	signals <-chan os.Signal
+}
+
+// ReadLine implements repl.Editor.
+func (l lineReader) ReadLine(ctx context.Context) (string, error) {
+	line, err := l.Editor.ReadLine(ctx)
+	if !errors.Is(err, prompt.ErrInterrupted) {
+		return line, err
+	}
+	if l.Plain() {
+		// On a dumb terminal Ctrl-C is a signal, and this one has had its effect: the next command is not meant.
+		select {
+		case <-l.signals:
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return "", repl.ErrInterrupted
+}
