@@ -87,12 +87,6 @@ func (s *State) errorTable(L *lua.LState, err error) *lua.LTable {
 	return t
 }
 
-// engineMessage is the error's text without the prefix that the client puts
-// before whatever the engine says.
-func engineMessage(err error) string {
-	return strings.TrimPrefix(err.Error(), "Error response from daemon: ")
-}
-
 // raise leaves the Lua call with err. It does not return.
 func (s *State) raise(L *lua.LState, err error) {
 	L.Error(s.errorTable(L, err), 1)

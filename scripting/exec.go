@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/client"
 	lua "github.com/yuin/gopher-lua"
 
 	"github.com/nacre-sh/nacre/plugins"
@@ -113,22 +112,6 @@ func (s *State) unknownCommand(name string) error {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return errdefs.ErrNotFound.WithMessage(text)
-}
-
-// engine is the client of the script's engine, made at the first use.
-func (s *State) engine() (*client.Client, error) {
-	if s.client != nil {
-		return s.client, nil
-	}
-	if s.inv.Engine == nil {
-		return nil, errNotWhileLoading
-	}
-	c, err := newClient(s.inv.Engine)
-	if err != nil {
-		return nil, err
-	}
-	s.client = c
-	return c, nil
 }
 
 // resultTable is the Lua form of a result.

@@ -47,6 +47,7 @@ type State struct {
 	in     *bufio.Reader // over inv.In; commands get it while it holds bytes
 	exit   *int          // set by os.exit
 	client *client.Client
+	target string                 // what client was made for
 	files  map[*file]struct{}     // open files, closed with the state
 	types  map[string]*lua.LTable // metatables by kind of value
 	plugin *declarations          // of a plugin's init.lua, nil in scripts

@@ -63,7 +63,7 @@ func (host) Exec(ctx context.Context, inv *plugins.Invocation) int {
 	return c.ProcessState.ExitCode()
 }
 func (host) Source(context.Context, *plugins.Invocation, string, io.Reader) int { return 1 }
-func (host) Registry() *plugins.Registry                                        { return nil }
+func (host) Registry() *plugins.Registry                                        { return plugins.NewRegistry() }
 
 // echo is an engine that sends back what it gets, until the other side has
 // closed its half.

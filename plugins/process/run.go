@@ -53,7 +53,7 @@ func (p *Plugin) environment(ctx context.Context, inv *plugins.Invocation) (env 
 	if inv.Engine == nil || namesEngine(inv) {
 		return env, func() {}, nil
 	}
-	s, err := listen(ctx, inv.Engine)
+	s, err := listen(ctx, inv.Dial)
 	if err != nil {
 		return nil, nil, err
 	}

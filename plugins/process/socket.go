@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-
-	"github.com/nacre-sh/nacre/plugins"
 )
 
 // socket is a unix socket through which an executable reaches the invocation's
@@ -19,13 +17,13 @@ import (
 type socket struct {
 	path     string
 	listener net.Listener
-	engine   plugins.Engine
+	dial     func(context.Context) (net.Conn, error)
 	ctx      context.Context
 	cancel   context.CancelFunc
 	conns    sync.WaitGroup
 }
 
-func listen(ctx context.Context, engine plugins.Engine) (*socket, error) {
+func listen(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*socket, error) {
 	dir, err := os.MkdirTemp("", "nacre-plugin-") // 0700
 	if err != nil {
 		return nil, fmt.Errorf("make a socket for the plugin: %w", err)
@@ -36,7 +34,7 @@ func listen(ctx context.Context, engine plugins.Engine) (*socket, error) {
 		return nil, fmt.Errorf("make a socket for the plugin: %w", errors.Join(err, os.RemoveAll(dir)))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &socket{path: path, listener: l, engine: engine, ctx: ctx, cancel: cancel}
+	s := &socket{path: path, listener: l, dial: dial, ctx: ctx, cancel: cancel}
 	s.conns.Go(s.serve)
 	return s, nil
 }
@@ -63,7 +61,7 @@ func (s *socket) serve() {
 // exec close one half and go on reading the other.
 func (s *socket) join(conn net.Conn) {
 	defer conn.Close()
-	engine, err := s.engine.Dial(s.ctx)
+	engine, err := s.dial(s.ctx)
 	if err != nil {
 		return // the executable sees a connection that ends, and says so
 	}

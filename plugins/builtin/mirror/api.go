@@ -44,7 +44,7 @@ type step struct {
 type api struct{ http *http.Client }
 
 func newAPI(inv *plugins.Invocation) *api {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return inv.Engine.Dial(ctx) }}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return inv.Dial(ctx) }}
 	inv.Defer(transport.CloseIdleConnections)
 	return &api{&http.Client{Transport: transport}}
 }

@@ -28,7 +28,7 @@ func (Plugin) Close() error { return nil }
 // Register adds `mirror`.
 func (Plugin) Register(_ context.Context, r *plugins.Registry) error {
 	return r.Add(plugins.Command{
-		Name: "mirror", Short: "Manage mirrors of registries", Group: "management",
+		Name: "mirror", Short: "Manage mirrors of registries", Group: "Management Commands",
 		Build: func(inv *plugins.Invocation) (*cobra.Command, error) {
 			root := &cobra.Command{Use: "nacre", SilenceErrors: true, SilenceUsage: true}
 			root.AddCommand(newCommand(inv))
