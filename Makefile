@@ -4,6 +4,10 @@
 SHELL := /bin/bash
 include build.env
 
+# One setting for building, checking and testing, so that they share what is
+# compiled; the shim and the race detector need C and say so.
+export CGO_ENABLED := 0
+
 PREFIX  ?= /usr/local
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBIN   := $(CURDIR)/bin
@@ -17,24 +21,24 @@ APT_BENCH := $(APT_TEST) podman crun
 
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run build shim test lint bench fuzz install clean deps-%
+.PHONY: run build programs test lint bench fuzz install clean deps-%
 
 run: deps-tour build
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(GOBIN)/nacre; else exec go run ./tests/tour -nacre $(GOBIN)/nacre; fi
 
-build: deps-build shim
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre ./cmd/nacre
+build: deps-build programs
 
 # The shim is static and holds C code that must run before the Go runtime starts. libseccomp is not needed: its part is
 # done by core/runtime/libseccomp.
-shim: deps-build
-	CGO_ENABLED=1 PKG_CONFIG=$(CURDIR)/core/runtime/libseccomp/pkg-config GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build -trimpath \
+programs:
+	go build -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre ./cmd/nacre
+	CGO_ENABLED=1 PKG_CONFIG=$(CURDIR)/core/runtime/libseccomp/pkg-config GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build \
 		-ldflags '-s -w -extldflags "-static"' -o $(GOBIN)/nacre-shim ./cmd/nacre-shim
 
 test: deps-test build
 	go vet ./...
-	go test -count=1 -race -timeout 20m $(shell go list ./... | grep -v /tests)
-	go test -count=1 -timeout 20m ./tests/...
+	CGO_ENABLED=1 go test -count=1 -race -timeout 20m $(shell go list ./... | grep -v /tests)
+	NACRE_TEST_BIN=$(GOBIN) go test -count=1 -timeout 20m ./tests/...
 	go test -count=1 -tags leak ./tests/leak
 
 lint: deps-build

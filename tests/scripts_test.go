@@ -20,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/nacre-sh/nacre/tests/program"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
 
@@ -45,13 +46,19 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// newSuite builds the programs (or takes those in NACRE_TEST_BIN) and fills a registry.
+// newSuite builds the programs and fills a registry.
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	s := &suite{bin: os.Getenv("NACRE_TEST_BIN")}
-	if s.bin == "" {
-		s.bin = build(t)
+	bin, clean, err := program.Build()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := clean(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &suite{bin: bin}
 	reg, err := registry.Start(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -66,30 +73,6 @@ func newSuite(t *testing.T) *suite {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// build makes both programs as the Makefile does, in a folder that anyone may enter.
-func build(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "nacre-bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []struct{ pkg, cgo, flags, ldflags string }{
-		{"nacre", "0", "-tags=exclude_graphdriver_btrfs,containers_image_openpgp", "-X main.version=test"},
-		{"nacre-shim", "1", "-tags=seccomp,runc_nocriu,netgo,osusergo", `-extldflags "-static"`},
-	} {
-		cmd := exec.Command("go", "build", "-ldflags", p.ldflags, "-o", filepath.Join(dir, p.pkg), "../cmd/"+p.pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo, "GOFLAGS="+p.flags)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", p.pkg, err, out)
-		}
-	}
-	return dir
 }
 
 // setup gives a script its own engine and looks after it at the end. The roots

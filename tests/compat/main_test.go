@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nacre-sh/nacre/tests/program"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
 
@@ -77,16 +78,12 @@ func pushImages() error {
 	return err
 }
 
-// serve builds nacre and its shim, unless NACRE_BIN names a folder with both,
-// and starts `nacre serve`. The returned function ends it and checks that it
+// serve starts `nacre serve`. The returned function ends it and checks that it
 // ended well.
 func serve(dir string) (stop func() error, err error) {
-	bin := os.Getenv("NACRE_BIN")
-	if bin == "" {
-		bin = filepath.Join(dir, "bin")
-		if err := build(bin); err != nil {
-			return nil, err
-		}
+	bin, clean, err := program.Build()
+	if err != nil {
+		return nil, err
 	}
 	socket := filepath.Join(dir, "nacre.sock")
 	setup.host = "unix://" + socket
@@ -109,7 +106,7 @@ func serve(dir string) (stop func() error, err error) {
 		if err := <-ended; err != nil {
 			return fmt.Errorf("nacre serve: %w\n%s", err, &log)
 		}
-		return nil
+		return errors.Join(reset(cmd.Path, cmd.Env), clean())
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("unix", socket)
@@ -122,19 +119,12 @@ func serve(dir string) (stop func() error, err error) {
 	}
 }
 
-func build(bin string) error {
-	for _, args := range [][]string{
-		{"CGO_ENABLED=0", "-tags=exclude_graphdriver_btrfs,containers_image_openpgp", "nacre"},
-		{"CGO_ENABLED=1", "-tags=seccomp,runc_nocriu,netgo,osusergo", "nacre-shim"},
-	} {
-		cmd := exec.Command("go", "build", args[1], "-o", bin+"/", "-ldflags", "-s -w", "github.com/nacre-sh/nacre/cmd/"+args[2])
-		if args[2] == "nacre-shim" {
-			cmd.Args = append(cmd.Args[:5:5], append([]string{"-ldflags", `-s -w -extldflags "-static"`}, cmd.Args[7:]...)...)
-		}
-		cmd.Env = append(os.Environ(), args[0], "GOFLAGS=")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", args[2], err, out)
-		}
+// reset takes away what the engine made outside of its folders: the bridge and the packet rules.
+func reset(nacre string, env []string) error {
+	cmd := exec.Command(nacre, "system", "reset", "--force")
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("reset the engine: %w\n%s", err, out)
 	}
 	return nil
 }
