@@ -109,7 +109,7 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 			return err
 		}
 	}
-	m.gone.removed(r.ID)
+	m.gone.removed(r.ID, r.ExitCode)
 	if o.later {
 		m.later(func(ctx context.Context) error { return m.erase(ctx, r, o.volumes) })
 		return nil

@@ -14,11 +14,12 @@ import (
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
-// removalPoll is how often a removal by another process is looked for.
-const removalPoll = 250 * time.Millisecond
-
-// lastWordsGrace is how long a shim's answer may be behind a removal.
-const lastWordsGrace = time.Second
+const (
+	// removalPoll is how often a removal by another process is looked for.
+	removalPoll = 250 * time.Millisecond
+	// lateAnswer is how long a shim's answer may be behind the removal that followed it.
+	lateAnswer = 100 * time.Millisecond
+)
 
 // Wait waits for a container's end, its next end, or its removal.
 func (m *Module) Wait(ctx context.Context, name string, condition container.WaitCondition) (<-chan backend.WaitResult, error) {
@@ -88,12 +89,8 @@ func (m *Module) waitEnd(ctx context.Context, l live, wait waitFunc) (<-chan bac
 		select {
 		case end := <-ended:
 			result <- m.outcome(ctx, l, end)
-		case <-removed:
-			if end, ran := lastWords(ended); ran {
-				result <- m.outcome(ctx, l, end)
-				return
-			}
-			result <- backend.WaitResult{StatusCode: l.ExitCode}
+		case code := <-removed: // before it ever ran, or just after its end
+			result <- backend.WaitResult{StatusCode: code}
 		}
 	}()
 	return result, nil
@@ -102,7 +99,7 @@ func (m *Module) waitEnd(ctx context.Context, l live, wait waitFunc) (<-chan bac
 // outcome is what a client hears of an end. A shim that died leaves the end to be looked up.
 func (m *Module) outcome(ctx context.Context, l live, end shimapi.WaitResult) backend.WaitResult {
 	if end.Err == nil {
-		return backend.WaitResult{StatusCode: end.Exit.ExitCode, Err: startProblem(end.Exit)}
+		return backend.WaitResult{StatusCode: end.Exit.ExitCode}
 	}
 	if !errdefs.IsUnavailable(end.Err) {
 		return backend.WaitResult{Err: end.Err}
@@ -118,14 +115,6 @@ func (m *Module) outcome(ctx context.Context, l live, end shimapi.WaitResult) ba
 		}
 	}
 	return backend.WaitResult{Err: errors.Join(end.Err, err)}
-}
-
-// startProblem is why a container never ran.
-func startProblem(exit *shimapi.Exit) error {
-	if exit.Error == "" {
-		return nil
-	}
-	return errors.New(exit.Error)
 }
 
 // waitRemoved waits for the end first, because its exit code is the answer,
@@ -154,43 +143,32 @@ func (m *Module) waitRemoved(ctx context.Context, l live) (<-chan backend.WaitRe
 				if err := m.settle(ctx, l.ID); err != nil {
 					answer.Err = fmt.Errorf("remove container %s: %w", l.Name, err)
 				}
-			case <-poll.C:
-			case <-removed:
-				m.trace.step("wait: removed")
-				if end, ran := lastWords(ended); ran {
-					answer = m.outcome(ctx, l, end)
+				if !m.exists(ctx, l.ID) {
+					result <- answer
+					return
 				}
-				result <- answer
+			case <-poll.C:
+			case code := <-removed:
+				m.trace.step("wait: removed")
+				result <- backend.WaitResult{StatusCode: code, Err: answer.Err}
 				return
 			case <-ctx.Done():
 				result <- backend.WaitResult{Err: ctx.Err()}
 				return
 			}
-			if !m.exists(ctx, l.ID) {
-				if end, ran := lastWords(ended); ran {
-					answer = m.outcome(ctx, l, end)
-				}
-				result <- answer
-				return
+			if m.exists(ctx, l.ID) {
+				continue
 			}
+			select { // another process was faster; the shim's answer is on the way, unless it never ran
+			case end := <-ended:
+				answer = m.outcome(ctx, l, end)
+			case <-time.After(lateAnswer):
+			}
+			result <- answer
+			return
 		}
 	}()
 	return result, nil
-}
-
-// lastWords is how a container ended that another request has removed
-// meanwhile: the shim's answer may be a moment behind the removal, and never
-// comes when the container never ran. A nil channel has nothing more to say.
-func lastWords(ended <-chan shimapi.WaitResult) (end shimapi.WaitResult, ran bool) {
-	if ended == nil {
-		return end, false
-	}
-	select {
-	case end = <-ended:
-		return end, true
-	case <-time.After(lastWordsGrace):
-		return end, false
-	}
 }
 
 // exists tells whether a container is neither removed nor being removed.
@@ -200,16 +178,16 @@ func (m *Module) exists(ctx context.Context, id string) bool {
 	return err == nil
 }
 
-// notices tells waiters of this process about removals.
+// notices tells waiters of this process about removals, with the exit code.
 type notices struct {
 	mu  sync.Mutex
-	who map[string][]chan struct{}
+	who map[string][]chan int
 }
 
-func newNotices() *notices { return &notices{who: map[string][]chan struct{}{}} }
+func newNotices() *notices { return &notices{who: map[string][]chan int{}} }
 
-func (n *notices) watch(id string) (removed <-chan struct{}, forget func()) {
-	ch := make(chan struct{})
+func (n *notices) watch(id string) (removed <-chan int, forget func()) {
+	ch := make(chan int, 1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.who[id] = append(n.who[id], ch)
@@ -228,11 +206,11 @@ func (n *notices) watch(id string) (removed <-chan struct{}, forget func()) {
 	}
 }
 
-func (n *notices) removed(id string) {
+func (n *notices) removed(id string, exitCode int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, ch := range n.who[id] {
-		close(ch)
+		ch <- exitCode
 	}
 	delete(n.who, id)
 }

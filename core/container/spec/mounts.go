@@ -56,14 +56,12 @@ func (b *builder) kernelMounts() []specs.Mount {
 
 func (b *builder) ipcMounts() []specs.Mount {
 	mode := b.in.HostConfig.IpcMode
-	if mode.IsHost() {
-		return []specs.Mount{
-			{Destination: "/dev/mqueue", Type: "bind", Source: "/dev/mqueue", Options: []string{"rbind", "nosuid", "noexec", "nodev"}},
-			{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm", Options: []string{"rbind", "nosuid", "noexec", "nodev"}},
-		}
-	}
+	// The queues are those of the IPC namespace, also where that is the host's.
 	mounts := []specs.Mount{{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}}}
-	if mode.IsNone() {
+	switch {
+	case mode.IsHost():
+		return append(mounts, specs.Mount{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm", Options: []string{"rbind", "nosuid", "noexec", "nodev"}})
+	case mode.IsNone():
 		return mounts
 	}
 	size := b.in.HostConfig.ShmSize
