@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -78,8 +77,8 @@ func pushImages() error {
 	return err
 }
 
-// serve starts `nacre serve`. The returned function ends it and checks that it
-// ended well.
+// serve starts `nacre serve`. The returned function empties the engine, ends it
+// and checks that it ended well.
 func serve(dir string) (stop func() error, err error) {
 	bin, clean, err := program.Build()
 	if err != nil {
@@ -94,19 +93,15 @@ func serve(dir string) (stop func() error, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	stop = func() error {
-		if err := removeAll(); err != nil {
-			return err
+		err := reset(cmd.Path, cmd.Env)
+		if errSignal := cmd.Process.Signal(syscall.SIGTERM); errSignal != nil {
+			err = errors.Join(err, fmt.Errorf("nacre serve is gone: %w", errSignal))
 		}
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			return fmt.Errorf("nacre serve is gone: %w\n%s", err, &log)
+		if errWait := cmd.Wait(); errWait != nil {
+			err = errors.Join(err, fmt.Errorf("nacre serve: %w\n%s", errWait, &log))
 		}
-		if err := <-ended; err != nil {
-			return fmt.Errorf("nacre serve: %w\n%s", err, &log)
-		}
-		return errors.Join(reset(cmd.Path, cmd.Env), clean())
+		return errors.Join(err, clean())
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("unix", socket)
@@ -119,25 +114,12 @@ func serve(dir string) (stop func() error, err error) {
 	}
 }
 
-// reset takes away what the engine made outside of its folders: the bridge and the packet rules.
+// reset removes everything that the tests made, the bridge too.
 func reset(nacre string, env []string) error {
 	cmd := exec.Command(nacre, "system", "reset", "--force")
 	cmd.Env = env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("reset the engine: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// removeAll leaves the engine without containers, so that nothing runs on.
-func removeAll() error {
-	ids, err := exec.Command("docker", "-H", setup.host, "ps", "-aq").Output()
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	out, err := exec.Command("docker", append([]string{"-H", setup.host, "rm", "-f", "-v"}, strings.Fields(string(ids))...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("remove the containers: %w\n%s", err, out)
 	}
 	return nil
 }
