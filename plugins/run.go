@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -81,6 +82,9 @@ func report(ctx context.Context, w io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
+	if readerLeft(err) {
+		return 128 + int(syscall.SIGPIPE)
+	}
 	var status *StatusError
 	if errors.As(err, &status) {
 		if status.Err == nil {
@@ -100,6 +104,13 @@ func report(ctx context.Context, w io.Writer, err error) int {
 	}
 	fmt.Fprintln(w, err)
 	return 1
+}
+
+// readerLeft is true when the reader of a command's output has ended, as in
+// `images | head -1`: a program would die of SIGPIPE without a word.
+func readerLeft(err error) bool {
+	var file *fs.PathError
+	return errors.As(err, &file) && file.Op == "write" && errors.Is(file.Err, syscall.EPIPE)
 }
 
 // broken tells whether the command ended because its context did.

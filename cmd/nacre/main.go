@@ -31,11 +31,7 @@ func run(words []string, in, out, errs *os.File) int {
 	}
 	ctx, signals, stop := listen(context.Background(), in)
 	defer stop()
-	p, err := assemble(ctx, o, in, out, errs)
-	if err != nil {
-		fmt.Fprintln(errs, "nacre:", err)
-		return 1
-	}
+	p := assemble(ctx, o, in, out, errs)
 	defer p.close()
 	return p.start(ctx, signals)
 }

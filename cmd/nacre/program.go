@@ -37,11 +37,8 @@ type program struct {
 }
 
 // assemble makes the parts. A plugin that fails costs a warning, never the shell.
-func assemble(ctx context.Context, o *options, in, out, errs *os.File) (*program, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("find the working directory: %w", err)
-	}
+func assemble(ctx context.Context, o *options, in, out, errs *os.File) *program {
+	dir := workingDir(errs)
 	p := &program{
 		options: o, registry: plugins.NewRegistry(), engine: newLazyEngine(o),
 		in: in, out: out, err: errs, environment: os.Environ(), dir: dir,
@@ -58,7 +55,20 @@ func assemble(ctx context.Context, o *options, in, out, errs *os.File) (*program
 	for _, err := range p.discover(ctx) {
 		fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
 	}
-	return p, nil
+	return p
+}
+
+// workingDir is where the shell begins: here, or at the root when the folder is
+// gone or may not be entered, as other shells do.
+func workingDir(errs io.Writer) string {
+	dir, err := os.Getwd()
+	if err == nil {
+		if _, err = os.Stat(dir); err == nil {
+			return dir
+		}
+	}
+	fmt.Fprintln(errs, "nacre: warning: starting in /:", err)
+	return "/"
 }
 
 // builtins is the list of what comes with nacre, in the order of loading: who

@@ -1,6 +1,11 @@
 package api
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/containerd/errdefs"
+)
 
 // unserved are the parts of docker's API that this engine does not serve yet,
 // in the words in which the answer names them.
@@ -28,7 +33,13 @@ var unserved = map[string][]string{
 }
 
 func unservedRoutes() []route {
-	var routes []route
+	// There are no engine plugins: `inspect` looks through them for any name.
+	routes := []route{
+		{"GET /plugins", func(w http.ResponseWriter, _ *request) error { writeJSON(w, http.StatusOK, []any{}); return nil }},
+		{"GET /plugins/{name}/json", func(_ http.ResponseWriter, r *request) error {
+			return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("plugin %q not found", r.PathValue("name")))
+		}},
+	}
 	for what, patterns := range unserved {
 		for _, pattern := range patterns {
 			routes = append(routes, route{pattern, serves501(what)})
