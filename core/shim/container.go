@@ -3,6 +3,7 @@
 package shim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,9 @@ const (
 	// drainPatience is how long output may take to be passed on after the end;
 	// it is docker's, too.
 	drainPatience = 2 * time.Second
-	runtimeDir    = "runtime" // libcontainer's own state, in the run folder
+	// warmLimit is how long a bound shim stays prepared for a start that does not come.
+	warmLimit  = 250 * time.Millisecond
+	runtimeDir = "runtime" // libcontainer's own state, in the run folder
 )
 
 // container is the life of one container: bound, running (or paused),
@@ -47,10 +50,14 @@ type container struct {
 	waiters waiters
 	last    *shimapi.Exit // of the run that ended last
 	ended   chan struct{} // closed when everything is cleaned up
+	placed  func()        // the first init has its cgroup; ends warmUp
+	placing context.Context
 }
 
 func newContainer(b shimapi.Bind, netns string) *container {
+	placing, placed := context.WithCancel(context.Background())
 	return &container{
+		placing: placing, placed: placed,
 		bind:  b,
 		netns: netns,
 		io:    newStreams(),
@@ -60,6 +67,14 @@ func newContainer(b shimapi.Bind, netns string) *container {
 		stop:  make(chan struct{}),
 		ended: make(chan struct{}),
 	}
+}
+
+// warmUp makes joining cgroups fast for a start that comes soon.
+func (c *container) warmUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, warmLimit)
+	defer cancel()
+	defer context.AfterFunc(c.placing, cancel)()
+	shimapi.WarmCgroups(ctx)
 }
 
 // saveState writes state.json; the caller holds mu or is alone.
@@ -203,6 +218,7 @@ func (c *container) launch() error {
 		c.io.abandon(ours)
 		return startError(err, spec.Process.Args[0])
 	}
+	c.placed()
 	c.mu.Lock()
 	c.rc, c.init = rc, proc
 	c.state.Status, c.state.Pid, c.state.StartedAt = shimapi.StatusRunning, proc.Pid, time.Now().UTC()

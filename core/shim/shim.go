@@ -55,12 +55,13 @@ func Run(ctx context.Context, control *os.File) error {
 	if err := decoder.Decode(&req); err != nil || req.Bind == nil {
 		return nil // never used
 	}
+	c := newContainer(*req.Bind, hello.NetNS)
+	go c.warmUp(ctx)
 	lock, listener, err := bind(ctx, req.Bind)
 	if err != nil {
 		return shimapi.WriteLine(conn, shimapi.ReplyError(err))
 	}
 	defer lock.Close()
-	c := newContainer(*req.Bind, hello.NetNS)
 	if err := c.saveState(); err != nil {
 		return shimapi.WriteLine(conn, shimapi.ReplyError(err))
 	}

@@ -80,11 +80,7 @@ func (f *ScmpFilter) tree(arch ScmpArch) []instruction {
 	rules := f.rulesOf(arch)
 	leaves := append(make([]leaf, 0, len(rules)+1), leaf{action: f.defaultAction})
 	add := func(next leaf) {
-		switch last := &leaves[len(leaves)-1]; {
-		case last.code == nil && next.code == nil && last.action == next.action:
-		case last.from == next.from:
-			*last = next
-		default:
+		if last := leaves[len(leaves)-1]; last.code != nil || next.code != nil || last.action != next.action {
 			leaves = append(leaves, next)
 		}
 	}
@@ -94,8 +90,9 @@ func (f *ScmpFilter) tree(arch ScmpArch) []instruction {
 			n++
 		}
 		add(decide(rules[:n], arches[arch].narrow, f.defaultAction))
-		add(leaf{from: number + 1, action: f.defaultAction})
-		rules = rules[n:]
+		if rules = rules[n:]; len(rules) == 0 || rules[0].number != number+1 {
+			add(leaf{from: number + 1, action: f.defaultAction})
+		}
 	}
 	return search(leaves)
 }
