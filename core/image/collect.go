@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -23,6 +26,9 @@ const chunk = 16
 // to pulls and to containers being created: while one is under way it frees
 // nothing and returns. It returns the number of layers freed.
 func (s *Service) Collect(ctx context.Context, budget time.Duration) (int, error) {
+	if err := s.clearStaging(); err != nil {
+		return 0, err
+	}
 	if idle, err := s.nothingToCollect(ctx); idle || err != nil {
 		return 0, err
 	}
@@ -51,6 +57,30 @@ func (s *Service) CollectInBackground(ctx context.Context, failed func(error)) {
 			failed(err)
 		}
 	}
+}
+
+// clearStaging removes the half unpacked layers of pulls that were killed: the
+// layer store does so only when it is shut down, which nobody may do for all.
+func (s *Service) clearStaging() error {
+	staging := filepath.Join(s.store.Paths.Layers(), "overlay", "staging")
+	left, err := os.ReadDir(staging)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(left) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for half unpacked layers: %w", err)
+	}
+	held, err := s.locks.exclusive()
+	if held == nil || err != nil {
+		return err // a pull is under way, they may be its
+	}
+	defer held.release()
+	for _, entry := range left {
+		if err := os.RemoveAll(filepath.Join(staging, entry.Name())); err != nil {
+			return fmt.Errorf("remove a half unpacked layer: %w", err)
+		}
+	}
+	return nil
 }
 
 // nothingToCollect spares most processes the opening of the layer store.

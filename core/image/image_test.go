@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if reexec.Init() { // this program as the helper that unpacks layers
 		return
 	}
+	if job := os.Getenv(envPull); job != "" {
+		os.Exit(pullAndExit(job))
+	}
 	os.Exit(m.Run())
 }
 

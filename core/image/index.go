@@ -320,7 +320,7 @@ func addImage(ctx context.Context, tx *sql.Tx, in newImage) (digest.Digest, erro
 	}
 	err := exec(ctx, tx, `INSERT INTO images (id, config, manifest, manifest_type, manifest_digest, parent, created_at, os, architecture, variant, labels, size)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET removed_at = NULL`,
-		id.String(), in.Config, in.Manifest, in.ManifestType, in.ManifestDigest.String(), in.Parent.String(), created,
+		id.String(), in.Config, append([]byte{}, in.Manifest...), in.ManifestType, in.ManifestDigest.String(), in.Parent.String(), created,
 		config.OS, config.Architecture, config.Variant, labels, size)
 	if err != nil {
 		return "", err
