@@ -36,27 +36,6 @@ type layer struct {
 	Size                  int64
 }
 
-// refs are the names of one image, tags before digests, each group sorted.
-type refs []reference.Named
-
-func (r refs) tags() []string {
-	return r.familiar(func(n reference.Named) bool { _, ok := n.(reference.Canonical); return !ok })
-}
-
-func (r refs) digests() []string {
-	return r.familiar(func(n reference.Named) bool { _, ok := n.(reference.Canonical); return ok })
-}
-
-func (r refs) familiar(want func(reference.Named) bool) []string {
-	out := []string{} // never null in the API's answers
-	for _, n := range r {
-		if want(n) {
-			out = append(out, reference.FamiliarString(n))
-		}
-	}
-	return out
-}
-
 // queryer is a database or a transaction in it.
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -227,23 +206,19 @@ func refsOf(ctx context.Context, q queryer, id digest.Digest) (refs, error) {
 // allRefs lists the names of all images, or of those that the condition selects.
 func allRefs(ctx context.Context, q queryer, where string, args ...any) (map[digest.Digest]refs, error) {
 	out := map[digest.Digest]refs{}
-	add := func(rows *sql.Rows) error {
-		var id digest.Digest
-		var name string
-		if err := rows.Scan(&id, &name); err != nil {
+	collect := func(canonical bool) func(*sql.Rows) error {
+		return func(rows *sql.Rows) error {
+			var id digest.Digest
+			r := ref{canonical: canonical}
+			err := rows.Scan(&id, &r.full)
+			out[id] = append(out[id], r)
 			return err
 		}
-		named, err := reference.ParseNormalizedNamed(name)
-		if err != nil {
-			return fmt.Errorf("reference %q: %w", name, err)
-		}
-		out[id] = append(out[id], named)
-		return nil
 	}
-	if err := each(ctx, q, add, `SELECT image, name FROM names`+where+` ORDER BY name`, args...); err != nil {
+	if err := each(ctx, q, collect(false), `SELECT image, name FROM names`+where+` ORDER BY name`, args...); err != nil {
 		return nil, err
 	}
-	err := each(ctx, q, add, `SELECT image, repo || '@' || digest FROM repo_digests`+where+` ORDER BY repo, digest`, args...)
+	err := each(ctx, q, collect(true), `SELECT image, repo || '@' || digest FROM repo_digests`+where+` ORDER BY repo, digest`, args...)
 	return out, err
 }
 

@@ -155,9 +155,13 @@ func (sel *selection) named(names refs) refs {
 	if !sel.filters.Has("reference") {
 		return names
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(n reference.Named) bool {
+	return slices.DeleteFunc(slices.Clone(names), func(r ref) bool {
 		return !sel.filters.Any("reference", func(pattern string) bool {
-			ok, err := reference.FamiliarMatch(pattern, n)
+			named, err := r.named()
+			if err != nil {
+				return false
+			}
+			ok, err := reference.FamiliarMatch(pattern, named)
 			return err == nil && ok // a bad pattern matches nothing, as in docker
 		})
 	})

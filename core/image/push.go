@@ -50,23 +50,23 @@ func (s *Service) pushedNames(ctx context.Context, ref reference.Named) ([]refer
 	if _, ok := ref.(reference.Digested); ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("cannot push a digest reference")
 	}
-	all, err := allRefs(ctx, s.store.DB, ` WHERE image IN (SELECT image FROM names)`)
-	if err != nil {
-		return nil, err
-	}
 	var out []reference.Named
-	for _, names := range all {
-		for _, n := range names {
-			if n.Name() == ref.Name() && !canonical(n) {
-				out = append(out, n)
-			}
+	repo := ref.Name()
+	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
 		}
-	}
-	if len(out) == 0 {
+		named, err := reference.ParseNormalizedNamed(name)
+		out = append(out, named)
+		return err
+	}, `SELECT name FROM names WHERE name > ? AND name < ? ORDER BY name`, repo+":", repo+";") // ; follows : in ASCII
+	switch {
+	case err != nil:
+		return nil, err
+	case len(out) == 0:
 		return nil, errdefs.ErrNotFound.WithMessage("An image does not exist locally with the tag: " + reference.FamiliarName(ref))
-	}
-	if reference.IsNameOnly(ref) {
-		sortNames(out)
+	case reference.IsNameOnly(ref):
 		return out, nil
 	}
 	for _, n := range out {

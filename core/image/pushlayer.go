@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -26,10 +24,6 @@ import (
 var noCache = none.NoCache
 
 func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
-
-func sortNames(names []reference.Named) {
-	slices.SortFunc(names, func(a, b reference.Named) int { return strings.Compare(a.String(), b.String()) })
-}
 
 // knownBlob is a packed form of a layer that a repository is known to have had.
 type knownBlob struct {

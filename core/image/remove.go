@@ -132,11 +132,12 @@ func splitNames(names refs, name string) (going, staying refs, err error) {
 			return nil, nil, err
 		}
 	}
-	lastTag := !canonical(parsed) && !slices.ContainsFunc(names, func(n reference.Named) bool {
-		return !canonical(n) && n.Name() == parsed.Name() && n.String() != parsed.String()
+	_, byDigest := parsed.(reference.Canonical)
+	lastTag := !byDigest && !slices.ContainsFunc(names, func(n ref) bool {
+		return !n.canonical && n.repo() == parsed.Name() && n.full != parsed.String()
 	})
 	for _, n := range names {
-		if n.String() == parsed.String() || lastTag && canonical(n) && n.Name() == parsed.Name() {
+		if n.full == parsed.String() || lastTag && n.canonical && n.repo() == parsed.Name() {
 			going = append(going, n)
 		} else {
 			staying = append(staying, n)
@@ -145,48 +146,43 @@ func splitNames(names refs, name string) (going, staying refs, err error) {
 	return going, staying, nil
 }
 
-func canonical(n reference.Named) bool {
-	_, ok := n.(reference.Canonical)
-	return ok
-}
-
 // single says whether names are at most one tag, with digests of the same repository only.
 func single(names refs) bool {
 	if len(names) <= 1 {
 		return true
 	}
-	var tag reference.Named
+	tag := ""
 	repos := map[string]bool{}
 	for _, n := range names {
 		switch {
-		case canonical(n):
-			repos[n.Name()] = true
-		case tag != nil:
+		case n.canonical:
+			repos[n.repo()] = true
+		case tag != "":
 			return false
 		default:
-			tag = n
+			tag = n.repo()
 		}
 	}
-	if tag == nil {
-		tag = names[0]
+	if tag == "" {
+		tag = names[0].repo()
 	}
-	return len(repos) == 1 && repos[tag.Name()]
+	return len(repos) == 1 && repos[tag]
 }
 
 // untag takes names away, into the trash.
 func (w *removal) untag(ctx context.Context, tx *sql.Tx, r record, names refs) error {
 	for _, n := range names {
-		if c, ok := n.(reference.Canonical); ok {
-			if err := exec(ctx, tx, `DELETE FROM repo_digests WHERE repo = ? AND digest = ?`, n.Name(), c.Digest().String()); err != nil {
-				return err
-			}
-		} else if err := exec(ctx, tx, `DELETE FROM names WHERE name = ?`, n.String()); err != nil {
+		statement, args := `DELETE FROM names WHERE name = ?`, []any{n.full}
+		if n.canonical {
+			statement, args = `DELETE FROM repo_digests WHERE repo = ? AND digest = ?`, []any{n.repo(), strings.TrimPrefix(n.full, n.repo()+"@")}
+		}
+		if err := exec(ctx, tx, statement, args...); err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, `INSERT INTO trash_names (name, image, removed_at) VALUES (?, ?, ?)`, n.String(), r.ID.String(), w.now.UnixNano()); err != nil {
+		if err := exec(ctx, tx, `INSERT INTO trash_names (name, image, removed_at) VALUES (?, ?, ?)`, n.full, r.ID.String(), w.now.UnixNano()); err != nil {
 			return err
 		}
-		w.records = append(w.records, image.DeleteResponse{Untagged: reference.FamiliarString(n)})
+		w.records = append(w.records, image.DeleteResponse{Untagged: n.familiar()})
 		w.events = append(w.events, imageEvent{events.ActionUnTag, r.ID, r.ID.String(), r.Labels})
 	}
 	return nil
