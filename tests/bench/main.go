@@ -44,12 +44,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, log io.Writer) error {
-	inside := len(args) > 0 && args[0] == workerArgument
+	var dir string // known inside: where everything happens
 	switch {
-	case len(args) > 0 && args[0] == initArgument:
-		return runInit(args[1:])
-	case inside:
-		args = args[1:]
+	case len(args) > 1 && args[0] == initArgument:
+		return runInit(args[1], args[2:])
+	case len(args) > 1 && args[0] == workerArgument:
+		dir, args = args[1], args[2:]
 	}
 	opts, err := parse(args, log)
 	if errors.Is(err, flag.ErrHelp) {
@@ -58,14 +58,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if dir == "" {
 		return enter(ctx, args)
 	}
-	dir, err := os.MkdirTemp("", "nacre-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	return bench(ctx, opts, dir, out, log)
 }
 

@@ -19,30 +19,34 @@ const (
 	workerArgument = "-worker"
 )
 
-// enter runs the program again in namespaces of its own and waits for it. When
-// process 1 ends, the kernel ends all others.
+// enter runs the program again in namespaces of its own, with a folder to work
+// in, and waits for it. When process 1 ends, the kernel ends all others.
 func enter(ctx context.Context, args []string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("containers need root: run it as root")
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{initArgument}, args...)...)
+	dir, err := os.MkdirTemp("", "nacre-bench-")
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{initArgument, dir}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
 	}
 	before := cgroups()
-	err := cmd.Run()
+	err = cmd.Run()
 	removeNewCgroups(before)
 	if status := (*exec.ExitError)(nil); errors.As(err, &status) {
-		return errors.New("not finished")
+		err = errors.New("not finished")
 	}
-	return err
+	return errors.Join(err, os.RemoveAll(dir)) // the mounts in it have gone with their namespace
 }
 
 // runInit prepares the namespaces, starts the worker and reaps whatever loses
 // its parent, until the worker ends.
-func runInit(args []string) error {
+func runInit(dir string, args []string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -65,7 +69,7 @@ func runInit(args []string) error {
 	if err != nil {
 		return fmt.Errorf("bring up loopback: %w", err)
 	}
-	worker, err := os.StartProcess("/proc/self/exe", append([]string{os.Args[0], workerArgument}, args...),
+	worker, err := os.StartProcess("/proc/self/exe", append([]string{os.Args[0], workerArgument, dir}, args...),
 		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	if err != nil {
 		return err
