@@ -146,14 +146,18 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 	}
 	for _, stmt := range file.Stmts {
 		runner, before := l.runner, l.runner.Subshell() // before: to go on from, should the statement be abandoned
-		status, finished := l.attended(ctx, func(ctx context.Context) int { return l.runStatement(ctx, runner, stmt) })
+		exit := false // read only when the statement has finished
+		status, finished := l.attended(ctx, func(ctx context.Context) (status int) {
+			status, exit = l.runStatement(ctx, runner, stmt)
+			return status
+		})
 		l.status = status
 		if !finished {
 			l.runner = before
 			return false
 		}
 		l.remember(l.runner)
-		if l.runner.Exited() && ctx.Err() == nil {
+		if exit {
 			return true
 		}
 		if l.status == 128+int(syscall.SIGINT) {

@@ -61,8 +61,9 @@ func (s *Shell) runUpTo(ctx context.Context, r *interp.Runner, name string, sour
 			status = statusSyntax
 			break
 		}
-		status = s.runStatement(ctx, r, stmt)
-		if r.Exited() {
+		var exited bool
+		status, exited = s.runStatement(ctx, r, stmt)
+		if exited || ctx.Err() != nil {
 			return status
 		}
 	}
@@ -75,13 +76,15 @@ func exitTrap(ctx context.Context, r *interp.Runner, status int) int {
 	return status
 }
 
-// runStatement runs one statement as a job and returns its exit status.
-func (s *Shell) runStatement(ctx context.Context, r *interp.Runner, stmt *syntax.Stmt) int {
+// runStatement runs one statement as a job and returns its exit status, and
+// whether it was `exit`. To the interpreter a loop that Ctrl-C ends looks like one.
+func (s *Shell) runStatement(ctx context.Context, r *interp.Runner, stmt *syntax.Stmt) (status int, exited bool) {
 	ctx, j := withJob(ctx)
 	if j.background = prepare(stmt); len(j.background) == 0 {
 		defer j.cancel(nil) // with something in the background the job lives on
 	}
-	return s.statusOf(ctx, r.Run(ctx, stmt))
+	status = s.statusOf(ctx, r.Run(ctx, stmt))
+	return status, r.Exited() && ctx.Err() == nil
 }
 
 // statusOf turns the interpreter's result into an exit status.

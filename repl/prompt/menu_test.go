@@ -9,168 +9,168 @@ import (
 
 func TestCompletionOfOneAndOfACommonPrefix(t *testing.T) {
 	s := start(t, config{})
-	s.want(p)
-	s.send("pul\t")
-	s.want(p + "pull")
-	s.wantCursor(13, 0) // a space follows
-	s.send("\x15nospace pul\t")
-	s.want(p + "nospace pull")
-	s.wantCursor(20, 0)
-	s.send("\x15i\x08x\t")
-	s.until("the bell", func() bool { return strings.Contains(s.output(), "\a") })
-	s.send("\x15im\t")
-	s.want(p+"im", " images  List images", " import  Import a tarball")
+	s.Want(p)
+	s.Send("pul\t")
+	s.Want(p + "pull")
+	s.WantCursor(13, 0) // a space follows
+	s.Send("\x15nospace pul\t")
+	s.Want(p + "nospace pull")
+	s.WantCursor(20, 0)
+	s.Send("\x15i\x08x\t")
+	s.Until("the bell", func() bool { return strings.Contains(s.Output(), "\a") })
+	s.Send("\x15im\t")
+	s.Want(p+"im", " images  List images", " import  Import a tarball")
 }
 
 func TestMenu(t *testing.T) {
 	s := start(t, config{})
-	s.want(p)
-	s.send("x i\t")
+	s.Want(p)
+	s.Send("x i\t")
 	all := []string{" images   List images", " import   Import a tarball", " inspect  Return low-level information on Docker objects, …"}
-	menu := func(first string, items ...string) { t.Helper(); s.want(append([]string{first}, items...)...) }
+	menu := func(first string, items ...string) { t.Helper(); s.Want(append([]string{first}, items...)...) }
 	menu(p+"x i", all...)
-	s.send("\t")
+	s.Send("\t")
 	menu(p+"x images", all...)
-	s.send("\t\x1b[B") // Tab, Down
+	s.Send("\t\x1b[B") // Tab, Down
 	menu(p+"x inspect", all...)
-	s.send("\x1b[Z") // S-Tab
+	s.Send("\x1b[Z") // S-Tab
 	menu(p+"x import", all...)
-	s.send("\x1b") // Esc: as typed
+	s.Send("\x1b") // Esc: as typed
 	menu(p + "x i")
-	s.send("\t")
+	s.Send("\t")
 	menu(p+"x i", all...)
-	s.send("n")
+	s.Send("n")
 	menu(p+"x in", all[2])
-	s.send("\x7f")
+	s.Send("\x7f")
 	menu(p+"x i", all...)
-	s.send("\x1b[A\r") // Up: the last; Enter accepts and does not run
+	s.Send("\x1b[A\r") // Up: the last; Enter accepts and does not run
 	menu(p + "x inspect")
-	s.wantCursor(18, 0)
-	s.send("\r")
-	s.want(p+"x inspect", "[x inspect ]", p)
+	s.WantCursor(18, 0)
+	s.Send("\r")
+	s.Want(p+"x inspect", "[x inspect ]", p)
 }
 
 func TestMenuScrolls(t *testing.T) {
 	s := start(t, config{cols: 40, rows: 6})
-	s.want(p)
-	s.send("many \t")
-	s.contains("1–4 of 40")
-	s.send(strings.Repeat("\t", 7))
-	s.contains(p + "many item-06")
-	s.contains("4–7 of 40")
-	s.send("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A")
-	s.contains(p + "many item-39")
-	s.contains("37–40 of 40")
-	s.send("\x03")
-	s.contains("item-39^C")
-	s.until("the menu goes", func() bool { return !strings.Contains(s.screen(), "of 40") })
+	s.Want(p)
+	s.Send("many \t")
+	s.Contains("1–4 of 40")
+	s.Send(strings.Repeat("\t", 7))
+	s.Contains(p + "many item-06")
+	s.Contains("4–7 of 40")
+	s.Send("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A")
+	s.Contains(p + "many item-39")
+	s.Contains("37–40 of 40")
+	s.Send("\x03")
+	s.Contains("item-39^C")
+	s.Until("the menu goes", func() bool { return !strings.Contains(s.Screen(), "of 40") })
 }
 
 func TestSlowCompletionBlocksNoKey(t *testing.T) {
 	s := start(t, config{})
-	s.want(p)
-	s.send("slow l\t")
-	s.send("a")
-	s.want(p + "slow la") // at once, and the late answer is for another text
+	s.Want(p)
+	s.Send("slow l\t")
+	s.Send("a")
+	s.Want(p + "slow la") // at once, and the late answer is for another text
 	time.Sleep(400 * time.Millisecond)
-	s.want(p + "slow la")
-	s.send("\t")
-	s.want(p + "slow late")
+	s.Want(p + "slow la")
+	s.Send("\t")
+	s.Want(p + "slow late")
 }
 
 func TestCompletionThatPanics(t *testing.T) {
 	s := start(t, config{})
-	s.want(p)
-	s.send("crash \tstill here\r")
-	s.contains("[crash still here]")
+	s.Want(p)
+	s.Send("crash \tstill here\r")
+	s.Contains("[crash still here]")
 }
 
 func TestTinyWindow(t *testing.T) {
 	s := start(t, config{cols: 20, rows: 5})
-	s.want(p)
-	s.send("i\t\t")
-	s.want(p+"images", " images   List ima…", " import   Import a…", " inspect  Return l…")
-	s.send("\r\r")
-	s.contains("[images ]")
+	s.Want(p)
+	s.Send("i\t\t")
+	s.Want(p+"images", " images   List ima…", " import   Import a…", " inspect  Return l…")
+	s.Send("\r\r")
+	s.Contains("[images ]")
 }
 
 func TestGhost(t *testing.T) {
 	s := start(t, config{lines: "pull nginx:1.25 --quiet|ps -a"})
-	s.want(p)
-	s.send("pu")
-	s.want(p + "pull nginx:1.25 --quiet")
-	s.wantCursor(10, 0)
-	s.send("\x1b[1;5C") // C-Right: a word of it
-	s.wantCursor(12, 0)
-	s.send("\x1bf")
-	s.wantCursor(23, 0)
-	s.send("\x1b[C") // Right: all
-	s.wantCursor(31, 0)
-	s.send("\x15ps\r") // what is only suggested is not entered
-	s.contains("[ps]")
+	s.Want(p)
+	s.Send("pu")
+	s.Want(p + "pull nginx:1.25 --quiet")
+	s.WantCursor(10, 0)
+	s.Send("\x1b[1;5C") // C-Right: a word of it
+	s.WantCursor(12, 0)
+	s.Send("\x1bf")
+	s.WantCursor(23, 0)
+	s.Send("\x1b[C") // Right: all
+	s.WantCursor(31, 0)
+	s.Send("\x15ps\r") // what is only suggested is not entered
+	s.Contains("[ps]")
 }
 
 func TestHistoryUpAndDown(t *testing.T) {
 	s := start(t, config{lines: "pull a|ps|pull b"})
-	s.want(p)
-	s.send("\x1b[A")
-	s.want(p + "pull b")
-	s.send("\x10\x10") // C-p
-	s.want(p + "pull a")
-	s.send("\x1b[A\x1b[B\x0e") // at the end it stays; Down, C-n
-	s.want(p + "pull b")
-	s.send("\x1b[B")
-	s.want(p)
-	s.send("pu\x1b[A\x1b[A") // only what begins with it
-	s.want(p + "pull a")
-	s.send("\x1b[B\x1b[B")
-	s.wantCursor(10, 0)
-	s.send("\x15\x1b[AX\r")
-	s.contains("[pull bX]")
-	s.send("\x1b[A")
-	s.until("the new line is the newest", func() bool { return strings.HasSuffix(s.screen(), p+"pull bX") })
+	s.Want(p)
+	s.Send("\x1b[A")
+	s.Want(p + "pull b")
+	s.Send("\x10\x10") // C-p
+	s.Want(p + "pull a")
+	s.Send("\x1b[A\x1b[B\x0e") // at the end it stays; Down, C-n
+	s.Want(p + "pull b")
+	s.Send("\x1b[B")
+	s.Want(p)
+	s.Send("pu\x1b[A\x1b[A") // only what begins with it
+	s.Want(p + "pull a")
+	s.Send("\x1b[B\x1b[B")
+	s.WantCursor(10, 0)
+	s.Send("\x15\x1b[AX\r")
+	s.Contains("[pull bX]")
+	s.Send("\x1b[A")
+	s.Until("the new line is the newest", func() bool { return strings.HasSuffix(s.Screen(), p+"pull bX") })
 }
 
 func TestSearch(t *testing.T) {
 	s := start(t, config{lines: "pull nginx|ps -a|run nginx"})
-	s.want(p)
-	s.send("x\x12")
-	s.want(p+"x", "search:")
-	s.send("ngi")
-	s.want(p+"run nginx", "search: ngi")
-	s.wantCursor(12, 0)
-	s.send("\x12")
-	s.want(p+"pull nginx", "search: ngi")
-	s.send("\x12\x13") // no older one; C-s goes back
-	s.want(p+"run nginx", "search: ngi")
-	s.send("zz")
-	s.want(p+"x", "search, nothing found: ngizz")
-	s.send("\x7f\x7f\x07") // C-g gives up
-	s.want(p + "x")
-	s.send("\x12ps\x1b")
-	s.want(p + "ps -a")
-	s.send(" -q\r")
-	s.contains("[ps -a -q]")
-	s.send("\x12pull\r")
-	s.contains("[pull nginx]")
+	s.Want(p)
+	s.Send("x\x12")
+	s.Want(p+"x", "search:")
+	s.Send("ngi")
+	s.Want(p+"run nginx", "search: ngi")
+	s.WantCursor(12, 0)
+	s.Send("\x12")
+	s.Want(p+"pull nginx", "search: ngi")
+	s.Send("\x12\x13") // no older one; C-s goes back
+	s.Want(p+"run nginx", "search: ngi")
+	s.Send("zz")
+	s.Want(p+"x", "search, nothing found: ngizz")
+	s.Send("\x7f\x7f\x07") // C-g gives up
+	s.Want(p + "x")
+	s.Send("\x12ps\x1b")
+	s.Want(p + "ps -a")
+	s.Send(" -q\r")
+	s.Contains("[ps -a -q]")
+	s.Send("\x12pull\r")
+	s.Contains("[pull nginx]")
 }
 
 func TestSessionsShareHistory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "history")
 	a, b := start(t, config{history: file}), start(t, config{history: file})
-	a.want(p)
-	b.want(p)
-	a.send("from a\r")
-	a.contains("[from a]")
-	b.send("\x1b[A")
-	b.want(p + "from a")
+	a.Want(p)
+	b.Want(p)
+	a.Send("from a\r")
+	a.Contains("[from a]")
+	b.Send("\x1b[A")
+	b.Want(p + "from a")
 }
 
 func TestSecretsAreNotRemembered(t *testing.T) {
 	s := start(t, config{lines: "ps"})
-	s.want(p)
-	s.send("login -p hunter2\r")
-	s.contains("[login -p hunter2]")
-	s.send("\x1b[A")
-	s.until("ps is the newest", func() bool { return strings.HasSuffix(s.screen(), p+"ps") })
+	s.Want(p)
+	s.Send("login -p hunter2\r")
+	s.Contains("[login -p hunter2]")
+	s.Send("\x1b[A")
+	s.Until("ps is the newest", func() bool { return strings.HasSuffix(s.Screen(), p+"ps") })
 }

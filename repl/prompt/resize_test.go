@@ -14,37 +14,37 @@ import (
 
 func TestResize(t *testing.T) {
 	s := start(t, config{cols: 40, rows: 8})
-	s.want(p)
-	s.send("pull a-name-of-some-length")
-	s.want(p + "pull a-name-of-some-length")
-	s.resize(20, 8)
-	s.want(p+"pull a-name-", "of-some-length")
-	s.wantCursor(14, 1)
-	s.send("!")
-	s.resize(60, 20)
-	s.want(p + "pull a-name-of-some-length!")
-	s.send("\x15x i\t")
-	s.contains("inspect")
-	s.resize(30, 5)
-	s.want(p+"x i", " images   List images", " import   Import a tarball", " inspect  Return low-level i…")
-	s.send("mages\r\r")
-	s.contains("[x images]")
+	s.Want(p)
+	s.Send("pull a-name-of-some-length")
+	s.Want(p + "pull a-name-of-some-length")
+	s.Resize(20, 8)
+	s.Want(p+"pull a-name-", "of-some-length")
+	s.WantCursor(14, 1)
+	s.Send("!")
+	s.Resize(60, 20)
+	s.Want(p + "pull a-name-of-some-length!")
+	s.Send("\x15x i\t")
+	s.Contains("inspect")
+	s.Resize(30, 5)
+	s.Want(p+"x i", " images   List images", " import   Import a tarball", " inspect  Return low-level i…")
+	s.Send("mages\r\r")
+	s.Contains("[x images]")
 }
 
 // While the window changes at every key, the text that is entered stays right.
 func TestResizeWhileTyping(t *testing.T) {
 	s := start(t, config{cols: 40, rows: 8})
-	s.want(p)
+	s.Want(p)
 	want := ""
 	for i := range 60 {
 		c := string(rune('a' + i%26))
-		s.send(c)
+		s.Send(c)
 		want += c
-		s.resize(20+(i*7)%60, 5+(i*3)%20)
+		s.Resize(20+(i*7)%60, 5+(i*3)%20)
 	}
-	s.resize(100, 10)
-	s.send("\r")
-	s.contains("[" + want + "]")
+	s.Resize(100, 10)
+	s.Send("\r")
+	s.Contains("[" + want + "]")
 }
 
 var (
@@ -63,33 +63,33 @@ func TestRandomKeys(t *testing.T) {
 	t.Logf("-keyseed=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	s := start(t, config{env: []string{"TEST_RANDOM=1"}, lines: "pull nginx|ps -a|for i in 1 2\ndo x\ndone|拉取 日本語"})
-	before := s.modes()
-	s.want(p)
+	before := s.Modes()
+	s.Want(p)
 	sent := 0
 	for end := time.Now().Add(*fuzzTime); time.Now().Before(end); {
 		if r.IntN(15) == 0 {
-			s.resize(20+r.IntN(100), 5+r.IntN(40))
+			s.Resize(20+r.IntN(100), 5+r.IntN(40))
 		}
-		s.send(randomKeys(r))
+		s.Send(randomKeys(r))
 		sent++
 		if r.IntN(3) == 0 {
 			time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
 		}
 	}
 	t.Logf("%d bursts", sent)
-	s.resize(80, 24)
-	s.send("\x1b[201~") // end of a paste that may be open
+	s.Resize(80, 24)
+	s.Send("\x1b[201~") // end of a paste that may be open
 	time.Sleep(200 * time.Millisecond)
-	s.send("\x07\x03")
+	s.Send("\x07\x03")
 	time.Sleep(100 * time.Millisecond)
-	s.send("\x03alive\r")
-	s.contains("[alive]")
-	if strings.Contains(s.output(), "the line editor failed") {
+	s.Send("\x03alive\r")
+	s.Contains("[alive]")
+	if strings.Contains(s.Output(), "the line editor failed") {
 		t.Error("the editor panicked")
 	}
-	s.send("exit\r")
-	s.wait()
-	if now := s.modes(); now != before {
+	s.Send("exit\r")
+	s.Wait()
+	if now := s.Modes(); now != before {
 		t.Errorf("modes %+v, before %+v", now, before)
 	}
 }
@@ -141,11 +141,11 @@ func switches(t *testing.T, pid int) (n int) {
 // The library's loop polls every 10 ms; the editor keeps it from that.
 func TestNoIdleWakeups(t *testing.T) {
 	s := start(t, config{})
-	s.want(p)
+	s.Want(p)
 	time.Sleep(100 * time.Millisecond)
-	before := switches(t, s.cmd.Process.Pid)
+	before := switches(t, s.Pid())
 	time.Sleep(500 * time.Millisecond)
-	if n := switches(t, s.cmd.Process.Pid) - before; n > 25 {
+	if n := switches(t, s.Pid()) - before; n > 25 {
 		t.Errorf("%d context switches in half a second of rest", n)
 	}
 }

@@ -1,0 +1,391 @@
+// Package pty drives the real nacre at a terminal, as a person would.
+package pty
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/tests/registry"
+	"github.com/nacre-sh/nacre/tests/screen"
+)
+
+const p = "nacre ❯ "
+
+// world is one engine with an image, for all tests.
+type world struct {
+	bin, root, image string
+	env              []string
+}
+
+func TestTerminal(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("containers need root: run the tests as root")
+	}
+	w := newWorld(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *world)
+	}{
+		{"prompt and completion", promptAndCompletion},
+		{"container names complete", namesComplete},
+		{"session in a container", session},
+		{"keys go to the container only", keysGoToTheContainer},
+		{"a container follows the window", containerFollowsTheWindow},
+		{"detach", detach},
+		{"ctrl-c cancels a program", cancelProgram},
+		{"ctrl-c cancels logs", cancelLogs},
+		{"modes", modes},
+		{"history of other sessions", sharedHistory},
+		{"paste", paste},
+		{"dumb", dumb},
+		{"terminated", terminated},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, w) })
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	root, err := os.MkdirTemp("", "nacre-p") // short: sockets lie below it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	w := &world{bin: os.Getenv("NACRE_TEST_BIN"), root: root}
+	if w.bin == "" {
+		w.bin = build(t)
+	}
+	reg, err := registry.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reg.Close() })
+	img, err := registry.Busybox(runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Push(t.Context(), reg.Addr, "library/busybox", "latest", img); err != nil {
+		t.Fatal(err)
+	}
+	home := filepath.Join(root, "home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.env = []string{
+		"HOME=" + home, "PATH=" + w.bin + ":" + os.Getenv("PATH"), "TERM=xterm-256color", "XTERM_VERSION=XTerm(390)", "LANG=C.UTF-8",
+		"NACRE_DATA_ROOT=" + filepath.Join(root, "d"), "NACRE_EXEC_ROOT=" + filepath.Join(root, "r"),
+	}
+	w.image = "bb"
+	full := reg.Addr + "/library/busybox"
+	w.once(t, "pull", full)
+	w.once(t, "tag", full, w.image)
+	t.Cleanup(func() { w.empty(t) })
+	return w
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, p := range []struct{ pkg, cgo, tags, ldflags string }{
+		{"nacre", "0", "exclude_graphdriver_btrfs,containers_image_openpgp", ""},
+		{"nacre-shim", "1", "runc_nocriu,seccomp,netgo,osusergo", `-extldflags "-static"`},
+	} {
+		cmd := exec.Command("go", "build", "-tags", p.tags, "-ldflags", p.ldflags, "-o", filepath.Join(dir, p.pkg), "../../cmd/"+p.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo, "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", p.pkg, err, out)
+		}
+	}
+	return dir
+}
+
+// once runs nacre without a terminal.
+func (w *world) once(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, "nacre"), args...)
+	cmd.Env = w.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("nacre %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func (w *world) empty(t *testing.T) {
+	w.once(t, "-c", "ps -aq | xargs rm -f; rmi -f $(images -aq)")
+	for _, line := range mounts(t, w.root) {
+		t.Error("mount left:", line)
+		fields := strings.Fields(line)
+		if err := unix.Unmount(fields[4], unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func mounts(t *testing.T, below string) (lines []string) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, " "+below+"/") {
+			lines = append([]string{line}, lines...)
+		}
+	}
+	return lines
+}
+
+// open starts nacre at a terminal and waits for its prompt.
+func (w *world) open(t *testing.T, env ...string) *screen.Session {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(w.bin, "nacre"))
+	cmd.Env = append(append([]string{}, w.env...), env...)
+	cmd.Dir = w.root
+	s := screen.Start(t, cmd, 80, 24)
+	s.Want(p)
+	return s
+}
+
+// ends waits for text in the last rows, with the prompt below it.
+func ends(s *screen.Session, text string) {
+	want := text + "\n" + strings.TrimRight(p, " ")
+	s.Until(fmt.Sprintf("want it to end with\n%s\n", want), func() bool { return strings.HasSuffix(s.Screen(), want) })
+}
+
+func leave(s *screen.Session) {
+	s.Send("exit 0\r")
+	s.Wait()
+}
+
+func promptAndCompletion(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("ver\t")
+	s.Want(p + "version")
+	s.WantCursor(16, 0)
+	s.Send("--form\t")
+	s.Want(p + "version --format")
+	s.Send("\x15echo $((6*7)) | cat\r")
+	ends(s, "42")
+	leave(s)
+}
+
+func namesComplete(t *testing.T, w *world) {
+	w.once(t, "create", "--name", "harbour", w.image, "true")
+	defer w.once(t, "rm", "-f", "harbour")
+	s := w.open(t)
+	s.Send("rm harb\t")
+	s.Want(p + "rm harbour")
+	s.Send("\x15run --rm bb\t")
+	s.Contains(p + "run --rm bb")
+	s.Send("\x15")
+	leave(s)
+}
+
+func session(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("run --rm -it " + w.image + " sh\r")
+	s.Contains("/ #")
+	s.Send("tty; echo $((40+2))\r")
+	s.Contains("\n42\n/ #")
+	s.Send("sleep 100\r")
+	time.Sleep(200 * time.Millisecond)
+	s.Send("\x1a") // job control inside: Ctrl-Z stops it
+	s.Contains("Stopped")
+	s.Send("fg\r")
+	time.Sleep(300 * time.Millisecond)
+	s.Send("\x03")
+	s.Until("the job ends", func() bool { return strings.HasSuffix(s.Screen(), "^C\n/ #") })
+	s.Send("exit 3\r")
+	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
+	s.Send("echo status $?\r")
+	ends(s, "status 3")
+	leave(s)
+}
+
+// A container's standard input gets all keys, also those typed ahead: nothing of
+// the prompt reads beside it.
+func keysGoToTheContainer(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("run --rm -it " + w.image + " sh -c 'stty -echo; echo ready; n=0; while read l; do n=$((n+${#l})); [ \"$l\" = end ] && break; done; echo got $n'\r")
+	s.Contains("\nready")
+	for range 50 {
+		s.Send("0123456789\r")
+	}
+	s.Send("end\r")
+	ends(s, "got 503")
+	leave(s)
+}
+
+func containerFollowsTheWindow(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("run --rm -it " + w.image + " sh\r")
+	s.Contains("/ #")
+	s.Send("stty size\r")
+	s.Contains("\n24 80\n")
+	s.Resize(100, 30)
+	time.Sleep(300 * time.Millisecond)
+	s.Send("stty size\r")
+	s.Contains("\n30 100\n")
+	s.Send("exit\r")
+	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
+	leave(s)
+}
+
+func detach(t *testing.T, w *world) {
+	before := screenModes(w, t)
+	s := w.open(t)
+	s.Send("run -it --name stays " + w.image + " sh\r")
+	s.Contains("/ #")
+	s.Send("\x10\x11") // ctrl-p ctrl-q
+	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), strings.TrimRight(p, " ")) })
+	s.Send("ps --format '{{.Names}} {{.State}}'\r")
+	ends(s, "stays running")
+	s.Send("attach stays\r")
+	s.Send("\recho again\r")
+	s.Contains("\nagain\n/ #")
+	s.Send("exit 5\r")
+	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), strings.TrimRight(p, " ")) })
+	s.Send("echo status $?\r")
+	ends(s, "status 5")
+	s.Send("rm stays\r")
+	ends(s, "stays")
+	leave(s)
+	if now := s.Modes(); now != before {
+		t.Errorf("modes %+v, before %+v", now, before)
+	}
+}
+
+// screenModes are the modes of a terminal as it comes.
+func screenModes(w *world, t *testing.T) unix.Termios {
+	s := screen.Start(t, exec.Command("true"), 80, 24)
+	s.Wait()
+	return s.Modes()
+}
+
+func cancelProgram(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("sleep 100\r")
+	time.Sleep(200 * time.Millisecond)
+	s.Send("\x03")
+	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
+	s.Send("echo status $?\r")
+	ends(s, "status 130")
+	s.Send("for i in 1 2 3; do sleep 100; done\r")
+	time.Sleep(200 * time.Millisecond)
+	s.Send("\x03echo ")
+	s.Send("alive\r") // typed ahead
+	ends(s, "alive")
+	leave(s)
+}
+
+func cancelLogs(t *testing.T, w *world) {
+	w.once(t, "run", "-d", "--name", "talks", w.image, "sh", "-c", "echo begun; sleep 1000")
+	defer w.once(t, "rm", "-f", "talks")
+	s := w.open(t)
+	s.Send("logs -f talks\r")
+	s.Contains("\nbegun")
+	s.Send("\x03")
+	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), strings.TrimRight(p, " ")) })
+	s.Send("echo alive\r")
+	ends(s, "alive")
+	s.Send("ps --format '{{.Names}} {{.State}}'\r")
+	ends(s, "talks running")
+	leave(s)
+}
+
+// What stty says before nacre, in a command of it, and after it is the same.
+func modes(t *testing.T, w *world) {
+	before := screenModes(w, t)
+	s := w.open(t)
+	if s.Modes().Lflag&unix.ICANON != 0 {
+		t.Error("the prompt reads whole lines")
+	}
+	s.Send("sleep 0.3\r")
+	s.Until("a command sees the terminal as it was", func() bool { return s.Modes() == before })
+	s.Until("the prompt is back", func() bool { return s.Modes().Lflag&unix.ICANON == 0 })
+	s.Send("stty raw -echo\r") // a program that leaves chaos
+	time.Sleep(100 * time.Millisecond)
+	s.Send("echo fine\r")
+	ends(s, "fine")
+	s.Send("\x04")
+	s.Wait()
+	if now := s.Modes(); now.Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) != before.Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) {
+		t.Errorf("modes %+v, before %+v", now, before)
+	}
+}
+
+func sharedHistory(t *testing.T, w *world) {
+	a, b := w.open(t), w.open(t)
+	a.Send("echo one\r")
+	ends(a, "one")
+	b.Send("\x1b[A")
+	b.Contains(p + "echo one")
+	b.Send("\x15 echo secret\r")
+	ends(b, "secret")
+	b.Send("login -u me -p hunter2 127.0.0.1:1\r")
+	b.Until("it fails", func() bool { return strings.Count(b.Screen(), p[:5]) >= 3 })
+	leave(a)
+	leave(b)
+	data, err := os.ReadFile(filepath.Join(w.root, "home/.local/state/nacre/history"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), "echo one") || regexp.MustCompile(`secret|hunter2`).Match(data) {
+		t.Errorf("history holds\n%s", data)
+	}
+}
+
+func paste(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("\x1b[200~touch pasted\r\n\x1b[201~")
+	s.Want(p + "touch pasted")
+	time.Sleep(100 * time.Millisecond)
+	if _, err := os.Stat(filepath.Join(w.root, "pasted")); err == nil {
+		t.Error("a paste ran a line")
+	}
+	s.Send("\x03")
+	s.Want(p+"touch pasted^C", p)
+	leave(s)
+}
+
+func dumb(t *testing.T, w *world) {
+	s := w.open(t, "TERM=dumb")
+	s.Send("echo plain\n")
+	ends(s, "plain")
+	s.Send("for i in 1 2\ndo echo $i\ndone\n")
+	ends(s, "1\n2")
+	s.Send("exit 4\n")
+	s.Until("it ends", func() bool { return strings.HasSuffix(s.Screen(), "exit 4") })
+	if strings.Contains(s.Output(), "\x1b") {
+		t.Errorf("escape sequences: %q", s.Output())
+	}
+}
+
+// SIGTERM ends the shell and gives the terminal back.
+func terminated(t *testing.T, w *world) {
+	before := screenModes(w, t)
+	s := w.open(t)
+	s.Send("half a line")
+	s.Want(p + "half a line")
+	if err := unix.Kill(s.Pid(), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.Ended(); err == nil || err.Error() != "exit status 143" {
+		t.Errorf("ended with %v, want exit status 143", err)
+	}
+	if now := s.Modes(); now != before {
+		t.Errorf("modes %+v, before %+v", now, before)
+	}
+}

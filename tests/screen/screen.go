@@ -1,0 +1,214 @@
+// Package screen runs a program at a pseudo-terminal and reads the screen that a
+// person would see: tests type keys and say what has to stand there then.
+package screen
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
+)
+
+// Session is a program under a pseudo-terminal with a screen that is read.
+type Session struct {
+	t    testing.TB
+	pty  *os.File
+	tty  *os.File // the other end, to look at its modes
+	cmd  *exec.Cmd
+	term vt10x.Terminal
+	done chan struct{} // nothing comes any more
+	ends chan error    // the program's end
+
+	mu  sync.Mutex
+	raw []byte // everything that came
+}
+
+// Start starts a program at a terminal of cols columns. It ends with the test.
+func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Session {
+	t.Helper()
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pty.Setsize(ptmx, size(cols, rows)); err != nil {
+		t.Fatal(err)
+	}
+	s := &Session{t: t, pty: ptmx, tty: tty, cmd: cmd, done: make(chan struct{}), ends: make(chan error, 1)}
+	s.term = vt10x.New(vt10x.WithSize(cols, rows), vt10x.WithWriter(ptmx))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { s.ends <- cmd.Wait() }()
+	go s.read()
+	t.Cleanup(s.stop)
+	return s
+}
+
+func size(cols, rows int) *pty.Winsize {
+	return &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)}
+}
+
+func (s *Session) read() {
+	defer close(s.done)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := s.pty.Read(buf)
+		s.mu.Lock()
+		s.raw = append(s.raw, buf[:n]...)
+		s.mu.Unlock()
+		_, _ = s.term.Write(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *Session) stop() {
+	_ = s.cmd.Process.Kill() // gone already is fine
+	s.tty.Close()
+	s.pty.Close()
+	<-s.done
+}
+
+// Wait waits for the program's end, which is to be a good one.
+func (s *Session) Wait() {
+	s.t.Helper()
+	select {
+	case err := <-s.ends:
+		if err != nil {
+			s.t.Error(err)
+		}
+	case <-time.After(patience):
+		_ = s.cmd.Process.Signal(unix.SIGABRT) // shows where it hangs
+		time.Sleep(100 * time.Millisecond)
+		s.t.Fatalf("the program does not end:\n%s", s.Output())
+	}
+}
+
+func (s *Session) Send(keys string) {
+	s.t.Helper()
+	stuck := time.AfterFunc(5*time.Second, func() {
+		_ = s.cmd.Process.Signal(unix.SIGABRT) // shows where it hangs
+		time.Sleep(200 * time.Millisecond)
+		_ = unix.IoctlSetInt(int(s.tty.Fd()), unix.TCFLSH, unix.TCIFLUSH) // frees the writer
+	})
+	if _, err := s.pty.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+	if !stuck.Stop() {
+		time.Sleep(100 * time.Millisecond)
+		s.t.Fatalf("keys are not read; what comes:\n%s", s.Output()[strings.LastIndex(s.Output(), "SIGABRT"):])
+	}
+}
+
+func (s *Session) Resize(cols, rows int) {
+	s.t.Helper()
+	s.term.Resize(cols, rows)
+	if err := pty.Setsize(s.pty, size(cols, rows)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Screen is the text on the screen without blanks at the ends of rows and
+// without empty rows at the end.
+func (s *Session) Screen() string {
+	s.term.Lock()
+	defer s.term.Unlock()
+	cols, rows := s.term.Size()
+	var out []string
+	for y := range rows {
+		var b strings.Builder
+		for x := range cols {
+			c := s.term.Cell(x, y).Char
+			if c == 0 {
+				c = ' '
+			}
+			b.WriteRune(c)
+		}
+		out = append(out, strings.TrimRight(b.String(), " "))
+	}
+	return strings.TrimRight(strings.Join(out, "\n"), "\n")
+}
+
+func (s *Session) Cursor() (x, y int) {
+	s.term.Lock()
+	defer s.term.Unlock()
+	c := s.term.Cursor()
+	return c.X, c.Y
+}
+
+const patience = 2 * time.Second
+
+func (s *Session) Until(what string, ok func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			x, y := s.Cursor()
+			s.t.Fatalf("%s: the screen stays, cursor %d,%d\n%s", what, x, y, s.Screen())
+		}
+	}
+}
+
+// Want waits for exactly these rows.
+func (s *Session) Want(rows ...string) {
+	s.t.Helper()
+	text := strings.TrimRight(strings.Join(rows, "\n"), "\n ")
+	s.Until(fmt.Sprintf("want\n%s\n", text), func() bool { return s.Screen() == text })
+}
+
+func (s *Session) Contains(text string) {
+	s.t.Helper()
+	s.Until(fmt.Sprintf("want %q on it", text), func() bool { return strings.Contains(s.Screen(), text) })
+}
+
+func (s *Session) WantCursor(x, y int) {
+	s.t.Helper()
+	s.Until(fmt.Sprintf("want the cursor at %d,%d", x, y), func() bool {
+		a, b := s.Cursor()
+		return a == x && b == y
+	})
+}
+
+func (s *Session) Modes() unix.Termios {
+	s.t.Helper()
+	m, err := unix.IoctlGetTermios(int(s.tty.Fd()), unix.TCGETS)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return *m
+}
+
+func (s *Session) Output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.raw)
+}
+
+// Pid is the program's process.
+func (s *Session) Pid() int { return s.cmd.Process.Pid }
+
+// Foreground is the foreground colour of a character.
+func (s *Session) Foreground(x, y int) vt10x.Color {
+	s.term.Lock()
+	defer s.term.Unlock()
+	return s.term.Cell(x, y).FG
+}
+
+// Hangup closes the terminal under the program and reports how it ends.
+func (s *Session) Hangup() <-chan error {
+	s.tty.Close()
+	s.pty.Close()
+	return s.ends
+}
+
+// Ended gives the program's end, once.
+func (s *Session) Ended() <-chan error { return s.ends }
