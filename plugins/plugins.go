@@ -13,6 +13,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -64,12 +65,26 @@ type Invocation struct {
 	// Shell executes another line or command (aliases, scripts, xargs). Never nil.
 	Shell Shell
 
-	cleanup []func()
+	cleanup *cleanups
+}
+
+// cleanups is what an invocation has to undo. Its end may come from two sides:
+// the command's own, and the shell's when it gives a command up.
+type cleanups struct {
+	mu   sync.Mutex
+	list []func()
 }
 
 // Defer has a function called when the invocation has ended, whatever its
 // outcome; the last one given is called first. Build uses it for what it opens.
-func (inv *Invocation) Defer(f func()) { inv.cleanup = append(inv.cleanup, f) }
+func (inv *Invocation) Defer(f func()) {
+	if inv.cleanup == nil {
+		inv.cleanup = &cleanups{}
+	}
+	inv.cleanup.mu.Lock()
+	defer inv.cleanup.mu.Unlock()
+	inv.cleanup.list = append(inv.cleanup.list, f)
+}
 
 // Shell is what a command may ask of the shell that runs it.
 type Shell interface {

@@ -47,7 +47,11 @@ func (e *SignalError) Status() int {
 // arguments and streams, prints the error and returns the exit status. The
 // shell outlives it: a panic of the command becomes an error message.
 func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
+	inv.cleanup = &cleanups{} // a copy of another invocation has nothing of its own yet
 	defer inv.End()
+	if abandoned, ok := ctx.Value(abandonKey{}).(context.Context); ok {
+		defer context.AfterFunc(abandoned, inv.End)()
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(inv.Err, "nacre: %s: internal error: %v\n%s", c.Name, p, debug.Stack())
@@ -68,12 +72,29 @@ func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	return report(ctx, inv.Err, root.ExecuteContext(ctx))
 }
 
-// End calls what was deferred. Execute does so itself; who only builds a tree calls it.
+type abandonKey struct{}
+
+// WithAbandon returns a context whose commands lose what they have deferred to
+// give back (their input, their connections) when abandon is called, although
+// they have not ended: a shell goes on without a command that ignores Ctrl-C.
+func WithAbandon(ctx context.Context) (_ context.Context, abandon func()) {
+	abandoned, cancel := context.WithCancel(context.Background())
+	return context.WithValue(ctx, abandonKey{}, abandoned), cancel
+}
+
+// End calls what was deferred, once. Execute does so itself; who only builds a
+// tree calls it, and a shell that gives a command up: its input is needed.
 func (inv *Invocation) End() {
-	for i := len(inv.cleanup) - 1; i >= 0; i-- {
-		inv.cleanup[i]()
+	if inv.cleanup == nil {
+		return
 	}
-	inv.cleanup = nil
+	inv.cleanup.mu.Lock()
+	list := inv.cleanup.list
+	inv.cleanup.list = nil
+	inv.cleanup.mu.Unlock()
+	for i := len(list) - 1; i >= 0; i-- {
+		list[i]()
+	}
 }
 
 // report prints an error as docker does: its text as it is, nothing for a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -81,7 +82,7 @@ func (l *session) step(ctx context.Context) (ended bool, _ error) {
 	switch {
 	case errors.Is(err, ErrInterrupted):
 		l.pending.Reset()
-		l.status = 128 + int(syscall.SIGINT)
+		l.setStatus(ctx, 128+int(syscall.SIGINT))
 		return false, nil
 	case errors.Is(err, io.EOF):
 		if l.pending.Len() > 0 {
@@ -141,12 +142,12 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 	}()
 	if err != nil {
 		reportSyntax(l.options.Err, l.name, l.lines, text, err)
-		l.status = statusSyntax
+		l.setStatus(ctx, statusSyntax)
 		return false
 	}
 	for _, stmt := range file.Stmts {
 		runner, before := l.runner, l.runner.Subshell() // before: to go on from, should the statement be abandoned
-		exit := false // read only when the statement has finished
+		exit := false                                   // read only when the statement has finished
 		status, finished := l.attended(ctx, func(ctx context.Context) (status int) {
 			status, exit = l.runStatement(ctx, runner, stmt)
 			return status
@@ -154,6 +155,7 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 		l.status = status
 		if !finished {
 			l.runner = before
+			l.setStatus(ctx, status)
 			return false
 		}
 		l.remember(l.runner)
@@ -167,6 +169,16 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 	return false
 }
 
+// setStatus makes $? say what no command has said.
+func (l *session) setStatus(ctx context.Context, status int) {
+	l.status = status
+	word := &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{Value: strconv.Itoa(status)}}}
+	exit := &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{Value: "exit"}}}
+	l.runner.Run(ctx, &syntax.Stmt{Cmd: &syntax.Subshell{Stmts: []*syntax.Stmt{
+		{Cmd: &syntax.CallExpr{Args: []*syntax.Word{exit, word}}},
+	}}})
+}
+
 // patience is how long the shell waits, once told to end, for what it runs.
 const patience = 10 * time.Second
 
@@ -175,6 +187,7 @@ const patience = 10 * time.Second
 // is to end, it waits a while. What runs in the background lives on.
 func (s *Shell) attended(ctx context.Context, run func(context.Context) int) (status int, finished bool) {
 	lineCtx, j := withJob(ctx)
+	lineCtx, abandon := plugins.WithAbandon(lineCtx)
 	done := make(chan int, 1)
 	go func() { done <- run(lineCtx) }()
 	defer s.settle()
@@ -189,11 +202,13 @@ func (s *Shell) attended(ctx context.Context, run func(context.Context) int) (st
 			j.cancel(cause)
 			if count >= abandonAfter {
 				fmt.Fprintln(s.options.Err, "\ngot 3 SIGTERM/SIGINTs, leaving the command alone")
+				abandon()
 				return cause.Status(), false
 			}
 		case <-ending:
 			ending, timeout = nil, time.After(patience)
 		case <-timeout:
+			abandon()
 			return s.statusOf(ctx, ctx.Err()), false
 		}
 	}

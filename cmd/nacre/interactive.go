@@ -31,7 +31,20 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 		return 1
 	}
 	defer editor.Close()
+	go p.warm(ctx)
 	return shell.Loop(ctx, "", lineReader{editor, signals})
+}
+
+// warmShims is how many idle shims the prompt keeps: a start takes one, a second
+// may follow before it is replaced.
+const warmShims = 2
+
+// warm opens the engine while the user types the first line. What is wrong with
+// it the first command that needs it will say.
+func (p *program) warm(ctx context.Context) {
+	if e, err := p.engine.open(ctx); err == nil {
+		e.Warm(warmShims)
+	}
 }
 
 // editor makes the prompt for a shell.

@@ -31,6 +31,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 	}
 	images.SetUsers(imageUsers{containers})
 	e.closers = append(e.closers, containers.Close)
+	e.warm = containers.Warm
 	return containers, nil
 }
 

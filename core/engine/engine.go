@@ -59,7 +59,12 @@ type Engine struct {
 	work     sync.WaitGroup // requests in work
 	cancel   context.CancelFunc
 	closers  []func() error
+	warm     func(n int) // of the containers
 }
+
+// Warm keeps n idle shims ready, so that a container's start does not wait for
+// one. It is for a process that lives on, as the prompt; Close ends them.
+func (e *Engine) Warm(n int) { e.warm(n) }
 
 // Open opens the engine whose files lie at paths. Errors are
 // errdefs.ErrPermissionDenied, errdefs.ErrFailedPrecondition (a newer nacre
