@@ -14,6 +14,7 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -54,8 +55,11 @@ func (l *Log) Append(m events.Message) error {
 	if err != nil {
 		return fmt.Errorf("append to the event log: %w", err)
 	}
-	if size > l.maxSize {
-		return l.rotate(f)
+	switch {
+	case size > 2*l.maxSize: // others write without a pause: wait for one
+		return l.rotate(f, unix.LOCK_EX)
+	case size > l.maxSize:
+		return l.rotate(f, unix.LOCK_EX|unix.LOCK_NB)
 	}
 	return nil
 }
@@ -117,14 +121,17 @@ func writeLine(f *os.File, line []byte) (int64, error) {
 	return info.Size() + int64(len(line)), err
 }
 
-// rotate puts the file aside unless somebody else does or did. It never waits:
-// while others write, one of the next appenders will do it.
-func (l *Log) rotate(f *os.File) error {
+// rotate puts the file aside unless somebody else does or did. Where the lock
+// is not to be had without waiting, one of the next appenders will do it.
+func (l *Log) rotate(f *os.File, how int) error {
 	if err := flock(f, unix.LOCK_UN); err != nil {
 		return err
 	}
-	if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	switch err := flock(f, how); {
+	case errors.Is(err, unix.EWOULDBLOCK):
 		return nil
+	case err != nil:
+		return err
 	}
 	if !l.isCurrent(f) {
 		return nil

@@ -67,7 +67,7 @@ func (l *Log) watch() (<-chan fsnotify.Event, time.Duration, func()) {
 // reader reads one log file after another, line by line.
 type reader struct {
 	log  *Log
-	file *os.File // nil: no file yet
+	file *os.File // nil only before begin
 	buf  *bufio.Reader
 	part []byte // beginning of a line whose end is not written yet
 }
@@ -83,25 +83,23 @@ func (r *reader) use(f *os.File) {
 	r.file, r.buf, r.part = f, bufio.NewReader(f), nil
 }
 
-// begin delivers what the log holds already, or goes to its end.
+// begin delivers what the log holds already, or goes to its end. It makes the
+// log where there is none, so that there is a file to follow.
 func (r *reader) begin(replay bool, deliver func(events.Message) error) error {
-	current, err := openIfExists(r.log.path)
+	current, err := os.OpenFile(r.log.path, os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the event log: %w", err)
 	}
-	if replay {
-		if err := r.replayAside(current, deliver); err != nil {
-			return err
-		}
-	}
-	if current == nil {
-		return nil
-	}
-	r.use(current)
 	if !replay {
+		r.use(current)
 		_, err := current.Seek(0, io.SeekEnd)
 		return err
 	}
+	if err := r.replayAside(current, deliver); err != nil {
+		current.Close()
+		return err
+	}
+	r.use(current)
 	return r.drain(deliver)
 }
 
@@ -112,14 +110,11 @@ func (r *reader) replayAside(current *os.File, deliver func(events.Message) erro
 	if err != nil || old == nil {
 		return err
 	}
-	if current != nil && same(old, current) {
+	if same(old, current) {
 		return old.Close()
 	}
 	r.use(old)
-	err = r.drain(deliver)
-	r.close()
-	r.file = nil
-	return err
+	return r.drain(deliver)
 }
 
 func (r *reader) follow(ctx context.Context, until time.Time, changed <-chan fsnotify.Event, interval time.Duration, deliver func(events.Message) error) error {
@@ -147,15 +142,12 @@ func (r *reader) follow(ctx context.Context, until time.Time, changed <-chan fsn
 }
 
 // catchUp delivers all that was appended. A file that was put aside gets no
-// more lines, so it is read to its end before the next one is begun. Had two
-// been put aside meanwhile, the newer of them is read in between.
+// more lines, so it is read to its end before the next one is begun.
 func (r *reader) catchUp(deliver func(events.Message) error) error {
 	for {
-		current := r.file != nil && r.log.isCurrent(r.file)
-		if r.file != nil {
-			if err := r.drain(deliver); err != nil {
-				return err
-			}
+		current := r.log.isCurrent(r.file) // asked before the reading: nothing is appended after a no
+		if err := r.drain(deliver); err != nil {
+			return err
 		}
 		if current {
 			return nil
@@ -168,19 +160,18 @@ func (r *reader) catchUp(deliver func(events.Message) error) error {
 	}
 }
 
-// next opens the file that follows the one being read, nil when there is none yet.
+// next opens the file that follows the one being read, nil when there is none
+// yet. Where that one has been dropped, the file put aside after it comes first.
 func (r *reader) next() (*os.File, error) {
-	if r.file != nil {
-		aside, err := openIfExists(r.log.aside())
-		if err != nil {
-			return nil, err
-		}
-		if aside != nil && !same(aside, r.file) {
-			return aside, nil
-		}
-		if aside != nil {
-			aside.Close()
-		}
+	aside, err := openIfExists(r.log.aside())
+	if err != nil {
+		return nil, err
+	}
+	if aside != nil && !same(aside, r.file) {
+		return aside, nil
+	}
+	if aside != nil {
+		aside.Close()
 	}
 	return openIfExists(r.log.path)
 }
