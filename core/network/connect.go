@@ -141,7 +141,14 @@ func (n *Networks) connectBridge(ctx context.Context, req backend.EndpointReques
 	}
 	defer unix.Close(netns)
 
-	j, err := n.join(ctx, want, netns)
+	r, err := n.ready(ctx)
+	if err != nil {
+		return out, err
+	}
+	want.id = newID()
+	linked := startVeth(want.veth(), r.bridge, netns)
+	defer linked() // before netns is closed, in any case
+	j, err := n.join(ctx, want, r, linked, netns)
 	if err != nil {
 		return out, err
 	}
@@ -153,28 +160,74 @@ func (n *Networks) connectBridge(ctx context.Context, req backend.EndpointReques
 	if err := <-j.configured; err != nil {
 		return out, err
 	}
-	if out.Hosts, err = containerHosts(req, j.endpoint, j.bridge.gateway); err != nil {
+	if out.Hosts, err = containerHosts(req, j.endpoint, r.bridge.gateway); err != nil {
 		return out, err
 	}
-	out.Settings = bridgeSettings(j.record, req, j.endpoint, j.bridge)
+	out.Settings = bridgeSettings(r.record, req, j.endpoint, r.bridge)
 	return out, nil
+}
+
+// ready is the bridge network with its interface in order.
+type ready struct {
+	record netRecord
+	bridge bridge
+}
+
+// ready looks whether the bridge is in order, and builds it where it is not.
+func (n *Networks) ready(ctx context.Context) (ready, error) {
+	ifs, err := openIfaces()
+	if err != nil {
+		return ready{}, err
+	}
+	defer ifs.close()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return ready{}, err
+	}
+	r := ready{record: nets[network.NetworkBridge]}
+	var ok bool
+	if r.bridge, ok, err = n.lookAtBridge(r.record, ifs); ok || err != nil {
+		return r, err
+	}
+	unlock, err := n.lock()
+	if err != nil {
+		return ready{}, err
+	}
+	defer unlock()
+	if nets, err = n.networks(ctx); err != nil { // another may have built it meanwhile
+		return ready{}, err
+	}
+	r.record = nets[network.NetworkBridge]
+	recorded, err := n.endpoints(ctx)
+	if err != nil {
+		return ready{}, err
+	}
+	c, err := takeCensus(recorded, ifs, "")
+	if err != nil {
+		return ready{}, err
+	}
+	r.bridge, err = n.ensureBridge(ctx, r.record, ifs, c.present())
+	r.record.subnet = r.bridge.subnet
+	return r, err
 }
 
 // joined is an endpoint on the bridge. Its container's side is configured at
 // the same time as rules and records are written: wait for configured.
 type joined struct {
 	endpoint   *endpoint
-	bridge     bridge
-	record     netRecord
 	configured <-chan error
 }
 
 // wanted is what a request asks of the bridge.
 type wanted struct {
+	id              string // of the endpoint
 	container, name string
 	mac             net.HardwareAddr // nil: derived from the address
 	ports           []portRequest
 }
+
+// veth is the name of the host's end.
+func (w wanted) veth() string { return "veth" + w.id[:11] }
 
 func requestedEndpoint(req backend.EndpointRequest) (wanted, error) {
 	ports, err := portRequests(req.Config, req.HostConfig)
@@ -212,10 +265,11 @@ func requestedSettings(req backend.EndpointRequest) *network.EndpointSettings {
 	return nil
 }
 
-// join does everything that needs the lock: an address, the interface, the
-// ports, and the records of them. The interface exists before the record
-// does, so that a record without interface always means a dead container.
-func (n *Networks) join(ctx context.Context, want wanted, netns int) (*joined, error) {
+// join does what needs the lock: an address, the ports, and the records of
+// them. The interface, whose making takes the longest, may still be under way;
+// it exists before the record does, so that a record without interface always
+// means a dead container.
+func (n *Networks) join(ctx context.Context, want wanted, r ready, linked func() error, netns int) (*joined, error) {
 	unlock, err := n.lock()
 	if err != nil {
 		return nil, err
@@ -226,10 +280,6 @@ func (n *Networks) join(ctx context.Context, want wanted, netns int) (*joined, e
 		return nil, err
 	}
 	defer ifs.close()
-	nets, err := n.networks(ctx)
-	if err != nil {
-		return nil, err
-	}
 	recorded, err := n.endpoints(ctx)
 	if err != nil {
 		return nil, err
@@ -238,28 +288,25 @@ func (n *Networks) join(ctx context.Context, want wanted, netns int) (*joined, e
 	if err != nil {
 		return nil, err
 	}
-	j := &joined{record: nets[network.NetworkBridge]}
-	if j.bridge, err = n.ensureBridge(ctx, j.record, ifs, c.present()); err != nil {
+	ep, err := newEndpoint(want, r.bridge, c.present())
+	if err != nil {
 		return nil, err
 	}
-	if j.endpoint, err = newEndpoint(want, j.bridge, c.present()); err != nil {
+	if err := c.allocatePorts(want.ports, ep, ifs); err != nil {
 		return nil, err
 	}
-	if err := c.allocatePorts(want.ports, j.endpoint, ifs); err != nil {
+	if err := linked(); err != nil {
 		return nil, err
 	}
-	if err := addVeth(j.endpoint, j.bridge, netns); err != nil {
-		return nil, err
-	}
-	j.configured = configure(j.endpoint, n.bridge, j.bridge, netns)
-	if err = n.publish(j.bridge.subnet, c, j.endpoint); err == nil {
-		err = n.recordEndpoint(ctx, c.dead, c.released, j.endpoint)
+	configured := configure(ep, n.bridge, r.bridge, netns)
+	if err = n.publish(r.bridge.subnet, c, ep); err == nil {
+		err = n.recordEndpoint(ctx, c.dead, c.released, ep)
 	}
 	if err != nil {
-		<-j.configured // netns is the caller's
+		<-configured // netns is the caller's
 		return nil, err
 	}
-	return j, nil
+	return &joined{ep, configured}, nil
 }
 
 // undo withdraws an endpoint whose container will not start; its interface
@@ -346,8 +393,7 @@ func newEndpoint(want wanted, b bridge, present []endpoint) (*endpoint, error) {
 	if !b.subnet.Contains(address.Next()) { // the last one is the broadcast address
 		return nil, errdefs.ErrResourceExhausted.WithMessage(fmt.Sprintf("no available IPv4 addresses on this network's address pools: %s (%s)", network.NetworkBridge, b.subnet))
 	}
-	id := newID()
-	ep := &endpoint{id: id, container: want.container, name: want.name, address: address, mac: want.mac, veth: "veth" + id[:11]}
+	ep := &endpoint{id: want.id, container: want.container, name: want.name, address: address, mac: want.mac, veth: want.veth()}
 	if ep.mac == nil {
 		ep.mac = macOf(address)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -18,20 +19,25 @@ import (
 // containerInterface is the name of the container's end.
 const containerInterface = "eth0"
 
-// addVeth makes the pair: the host's end on the bridge and up, the peer in
-// the container's namespace from its first moment.
-func addVeth(ep *endpoint, b bridge, netns int) error {
+// startVeth begins to make the pair: the host's end on the bridge and up, the
+// peer in the container's namespace from its first moment. The answer waits
+// for the outcome.
+func startVeth(name string, b bridge, netns int) func() error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MasterIndex, attrs.MTU, attrs.Flags = ep.veth, b.index, b.mtu, net.FlagUp
+	attrs.Name, attrs.MasterIndex, attrs.MTU, attrs.Flags = name, b.index, b.mtu, net.FlagUp
 	// One queue is what a pair needs; the kernel's default, one per possible
 	// processor, costs a file in sysfs each.
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
 	veth := netlink.NewVeth(attrs)
-	veth.PeerName, veth.PeerHardwareAddr, veth.PeerNamespace = containerInterface, ep.mac, netlink.NsFd(netns)
-	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("join container %s to the bridge: %w", ep.name, err)
-	}
-	return nil
+	veth.PeerName, veth.PeerNamespace = containerInterface, netlink.NsFd(netns)
+	done := make(chan error, 1)
+	go func() { done <- netlink.LinkAdd(veth) }()
+	return sync.OnceValue(func() error {
+		if err := <-done; err != nil {
+			return fmt.Errorf("join the container to the bridge: %w", err)
+		}
+		return nil
+	})
 }
 
 // configure sets up both ends of the pair, in the background.
@@ -45,7 +51,7 @@ func configure(ep *endpoint, bridge string, b bridge, netns int) <-chan error {
 			}
 		}
 		address := netip.PrefixFrom(ep.address, b.subnet.Bits())
-		err := inNetNS(netns, func() error { return configureContainer(address, b.gateway) })
+		err := inNetNS(netns, func() error { return configureContainer(ep.mac, address, b.gateway) })
 		if err == nil {
 			err = awaitRunning(ep.veth, netlink.LinkByName)
 		}
@@ -106,9 +112,9 @@ func allowHairpin(veth string) error {
 	return nil
 }
 
-// configureContainer gives the container's end its address and the default
+// configureContainer gives the container's end its addresses and the default
 // route; the calling thread is in its namespace.
-func configureContainer(address netip.Prefix, gateway netip.Addr) error {
+func configureContainer(mac net.HardwareAddr, address netip.Prefix, gateway netip.Addr) error {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink in the container's namespace: %w", err)
@@ -120,6 +126,9 @@ func configureContainer(address netip.Prefix, gateway netip.Addr) error {
 	}
 	if err := disableIPv6(containerInterface); err != nil {
 		return err
+	}
+	if err := handle.LinkSetHardwareAddr(link, mac); err != nil {
+		return fmt.Errorf("set hardware address %s in the container: %w", mac, err)
 	}
 	if err := handle.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)}); err != nil {
 		return fmt.Errorf("set address %s in the container: %w", address, err)
