@@ -378,7 +378,8 @@ func TestStopPauseRestart(t *testing.T) {
 	if s := b.state(m, "polite"); !s.Running || s.Pid == pid {
 		t.Errorf("after restart: %+v", s)
 	}
-	b.run(m, "deaf", nil, "sh", "-c", `trap "" TERM; while :; do sleep 0.05; done`)
+	b.run(m, "deaf", nil, "sh", "-c", `trap "" TERM; echo ready; while :; do sleep 0.05; done`)
+	b.eventually("it does not get ready", func() bool { out, _ := b.logs(m, "deaf", allLogs); return out == "ready\n" })
 	b.must(m.Stop(t.Context(), "deaf", backend.ContainerStop{Timeout: new(0)}))
 	if s := b.state(m, "deaf"); s.ExitCode != 137 {
 		t.Errorf("after the stop of one that does not listen: %+v", s)

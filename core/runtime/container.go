@@ -95,8 +95,15 @@ func (c *Container) Exec(p *specs.Process, stdio Stdio) (*Process, error) {
 }
 
 // Signal sends a signal to the init. SIGKILL takes all processes along where
-// the container has no process id namespace of its own.
-func (c *Container) Signal(sig unix.Signal) error { return c.lc.Signal(sig) }
+// the container has no process id namespace of its own. An init that has ended
+// gives os.ErrProcessDone, whether or not its end was waited for yet.
+func (c *Container) Signal(sig unix.Signal) error {
+	err := c.lc.Signal(sig)
+	if errors.Is(err, libcontainer.ErrNotRunning) {
+		return os.ErrProcessDone
+	}
+	return err
+}
 
 // Processes lists the process ids in the container's cgroup.
 func (c *Container) Processes() ([]int, error) { return c.lc.Processes() }
