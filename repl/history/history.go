@@ -48,6 +48,7 @@ type File struct {
 	entries []Entry // oldest first
 	offset  int64   // how much of the file entries holds
 	inode   uint64
+	mtime   unix.Timespec
 	head    string // the file's first bytes: inode numbers are used again, a shortened file begins differently
 }
 
@@ -190,6 +191,10 @@ func flock(file *os.File) error {
 
 // refresh takes in what was appended since the last look, by whomever.
 func (f *File) refresh() error {
+	var st unix.Stat_t
+	if unix.Stat(f.path, &st) == nil && st.Ino == f.inode && st.Size == f.offset && st.Mtim == f.mtime {
+		return nil // the usual case, asked at every key
+	}
 	file, err := os.Open(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		f.entries, f.offset, f.inode, f.head = nil, 0, 0, ""
@@ -205,14 +210,13 @@ func (f *File) refresh() error {
 		return fmt.Errorf("read history %s: %w", f.path, err)
 	}
 	head = head[:n]
-	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
 		return fmt.Errorf("read history %s: %w", f.path, err)
 	}
 	if st.Ino != f.inode || st.Size < f.offset || !strings.HasPrefix(string(head), f.head) {
 		f.entries, f.offset, f.inode = nil, 0, st.Ino
 	}
-	f.head = string(head)
+	f.head, f.mtime = string(head), st.Mtim
 	if st.Size == f.offset {
 		return nil
 	}

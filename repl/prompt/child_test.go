@@ -24,6 +24,9 @@ import (
 const childVar = "NACRE_PROMPT_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if os.Getenv("TEST_ORDER") != "" {
+		os.Exit(orderChild())
+	}
 	if os.Getenv(childVar) != "" {
 		os.Exit(child())
 	}

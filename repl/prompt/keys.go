@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 	"time"
@@ -247,8 +248,8 @@ func (d *decoder) paste() string {
 			text = append(text, b)
 		}
 		if string(tail) == pasteEnd {
-			text = text[:min(len(text), maxPaste+len(pasteEnd))]
-			return clean(strings.TrimSuffix(string(text), pasteEnd))
+			text = bytes.TrimSuffix(text, []byte(pasteEnd))
+			return clean(string(text[:min(len(text), maxPaste)]))
 		}
 	}
 }

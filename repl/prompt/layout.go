@@ -115,6 +115,12 @@ func (f *flow) ansi(s string) {
 // sgr reads the escape sequence that s begins with; params is "0" to reset,
 // "" for sequences that are no colours.
 func sgr(s string) (params, rest string) {
+	if strings.HasPrefix(s, "\x1b]") { // a window title, ended by BEL or ESC \
+		if i := strings.IndexAny(s[2:], "\a\x1b"); i >= 0 {
+			return "", strings.TrimPrefix(strings.TrimPrefix(s[2+i:], "\a"), "\x1b\\")
+		}
+		return "", ""
+	}
 	if !strings.HasPrefix(s, "\x1b[") {
 		return "", s[min(len(s), 2):]
 	}

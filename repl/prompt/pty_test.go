@@ -25,7 +25,7 @@ type config struct {
 	lines      string // entries, separated by |
 }
 
-func start(t *testing.T, c config) session {
+func start(t testing.TB, c config) session {
 	t.Helper()
 	if c.cols == 0 {
 		c.cols, c.rows = 60, 12
@@ -295,5 +295,28 @@ func TestDumbTerminal(t *testing.T) {
 	s.Contains("bye")
 	if strings.Contains(s.Output(), "\x1b") {
 		t.Errorf("escape sequences on a dumb terminal: %q", s.Output())
+	}
+}
+
+// A terminal that is not the process's controlling one: go-prompt cannot work
+// there, plain lines can.
+func TestWithoutControllingTerminal(t *testing.T) {
+	cmd := exec.Command("setsid", "--wait", os.Args[0]) // a session of its own, without the terminal
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), childVar + "=1", "TERM=xterm-256color", "TEST_LINES="}
+	s := screen.Start(t, cmd, 60, 12)
+	s.Want(p)
+	s.Send("pull x\n")
+	s.Want(p+"pull x", "[pull x]", p)
+	s.Send("exit\n")
+	s.Wait()
+}
+
+func TestNotATerminal(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{childVar + "=1", "TERM=xterm-256color", "TEST_LINES="}
+	cmd.Stdin = strings.NewReader("pull x\n")
+	out, err := cmd.CombinedOutput()
+	if err == nil || string(out) != "open the prompt: standard input is not a terminal\n" {
+		t.Errorf("%v: %s", err, out)
 	}
 }

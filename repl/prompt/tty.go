@@ -30,7 +30,7 @@ func openTerminal(in, out *os.File) (*terminal, error) {
 	t := &terminal{in: in, out: out, fd: int(in.Fd())}
 	for name, f := range map[string]*os.File{"input": in, "output": out} {
 		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
-			return nil, fmt.Errorf("open the prompt: standard %s is not a terminal: %w", name, errdefs.ErrFailedPrecondition)
+			return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("open the prompt: standard %s is not a terminal", name))
 		}
 	}
 	modes, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
