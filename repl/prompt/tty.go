@@ -28,9 +28,12 @@ type terminal struct {
 
 func openTerminal(in, out *os.File) (*terminal, error) {
 	t := &terminal{in: in, out: out, fd: int(in.Fd())}
-	for name, f := range map[string]*os.File{"input": in, "output": out} {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
-			return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("open the prompt: standard %s is not a terminal", name))
+	for _, s := range []struct {
+		name string
+		file *os.File
+	}{{"input", in}, {"output", out}} {
+		if _, err := unix.IoctlGetTermios(int(s.file.Fd()), unix.TCGETS); err != nil {
+			return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("open the prompt: standard %s is not a terminal", s.name))
 		}
 	}
 	modes, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
