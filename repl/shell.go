@@ -38,6 +38,8 @@ type Options struct {
 	Chdir func(dir string) error
 	// Signals delivers Ctrl-C, which ends the line that runs. What ends the shell cancels its context. May be nil.
 	Signals <-chan os.Signal
+	// History lists the lines that were typed, oldest first, for `history` without an image; nil where there are none.
+	History func() []string
 	// Terminal is the controlling terminal of an interactive shell; nil for any other.
 	Terminal *os.File
 }

@@ -20,12 +20,22 @@ import (
 
 // interactive opens the shell at the terminal.
 func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int {
-	shell, err := p.shell(signals, p.in)
+	lines := p.history()
+	shell, err := p.shell(signals, func(o *repl.Options) {
+		o.Terminal = p.in
+		o.History = func() []string {
+			var list []string
+			for _, e := range lines.Entries() {
+				list = append(list, e.Text)
+			}
+			return list
+		}
+	})
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 1
 	}
-	editor, err := p.editor(shell)
+	editor, err := p.editor(shell, lines)
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 1
@@ -48,7 +58,7 @@ func (p *program) warm(ctx context.Context) {
 }
 
 // editor makes the prompt for a shell.
-func (p *program) editor(shell *repl.Shell) (*prompt.Editor, error) {
+func (p *program) editor(shell *repl.Shell, lines *history.File) (*prompt.Editor, error) {
 	completer := complete.New(complete.Options{
 		Shell: shell, Engine: p.engine, Globals: p.options.globals, Dir: shell.Dir, Env: shell.Env,
 	})
@@ -58,7 +68,7 @@ func (p *program) editor(shell *repl.Shell) (*prompt.Editor, error) {
 		Complete:   completer.Complete,
 		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell)) },
 		Incomplete: repl.Incomplete,
-		History:    p.history(),
+		History:    lines,
 	})
 }
 

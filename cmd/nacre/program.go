@@ -75,7 +75,7 @@ func workingDir(errs io.Writer) string {
 // comes first keeps a name.
 func (p *program) builtins() []plugins.Plugin {
 	return []plugins.Plugin{
-		docker.New(docker.Options{Version: version, Flags: p.options.flags, Except: []string{"plugin"}}),
+		docker.New(docker.Options{Version: version, Flags: p.options.flags, Except: []string{"bake", "plugin"}}),
 		xargs.Plugin{},
 		mirror.Plugin{},
 		plugin.Plugin{},
@@ -179,12 +179,16 @@ func (p *program) script(ctx context.Context, signals <-chan os.Signal, name str
 	return shell.RunText(ctx, name, params, text)
 }
 
-func (p *program) shell(signals <-chan os.Signal, terminal *os.File) (*repl.Shell, error) {
-	return repl.New(repl.Options{
+func (p *program) shell(signals <-chan os.Signal, more func(*repl.Options)) (*repl.Shell, error) {
+	o := repl.Options{
 		Registry: p.registry, Engine: p.engine, Globals: p.options.globals,
 		In: p.in, Out: p.out, Err: p.err, Env: p.environment, Dir: p.dir,
-		Chdir: follow(p.dir), Signals: signals, Terminal: terminal,
-	})
+		Chdir: follow(p.dir), Signals: signals,
+	}
+	if more != nil {
+		more(&o)
+	}
+	return repl.New(o)
 }
 
 // follow returns a chdir that does nothing while the folder stays the same.

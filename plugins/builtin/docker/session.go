@@ -64,14 +64,20 @@ func (s *session) initialize(g *globals) error {
 	return s.cli.Initialize(g.options)
 }
 
+// embeddedHost is the name of the embedded engine's host: where `nacre serve`
+// listens unless told otherwise. Connections from here do not go there, they
+// come from the invocation's engine.
+const embeddedHost = "unix:///run/nacre/nacre.sock"
+
 // connect chooses the engine: ours unless an option, the environment or
 // docker's config file names a host or a context.
 func (s *session) connect(g *globals) error {
 	var c *client.Client
 	var err error
 	if s.embedded(g) {
+		g.options.Hosts = []string{embeddedHost} // what `context ls` shows
 		c, err = client.New(
-			client.WithHost("unix:///run/nacre/nacre.sock"), // a name only: every connection comes from the dialer
+			client.WithHost(embeddedHost),
 			client.WithDialContext(s.dial),
 			client.WithUserAgent("nacre"),
 		)
