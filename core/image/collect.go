@@ -35,9 +35,9 @@ func (s *Service) Collect(ctx context.Context, budget time.Duration) (int, error
 	end := time.Now().Add(budget)
 	freed := 0
 	for budget == 0 || time.Now().Before(end) {
-		n, more, err := s.collectChunk(ctx)
+		n, err := s.collectChunk(ctx, freed > 0)
 		freed += n
-		if err != nil || !more || ctx.Err() != nil {
+		if err != nil || n == 0 || ctx.Err() != nil {
 			return freed, err
 		}
 	}
@@ -98,35 +98,35 @@ func (s *Service) nothingToCollect(ctx context.Context) (bool, error) {
 // trashLimit is the time before which removed images cannot be brought back.
 func (s *Service) trashLimit() int64 { return time.Now().Add(-s.opts.KeepTrash).UnixNano() }
 
-// collectChunk frees a few layers with everybody else kept out.
-func (s *Service) collectChunk(ctx context.Context) (freed int, more bool, err error) {
+// collectChunk frees a few layers with everybody else kept out. The layer store
+// is opened only if there is something to free; once it is open, it is also
+// searched for layers that nobody knows.
+func (s *Service) collectChunk(ctx context.Context, open bool) (int, error) {
 	held, err := s.locks.exclusive()
 	if held == nil || err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	defer held.release()
 	if err := s.emptyTrash(ctx); err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	doomed, err := s.doomedLayers(ctx)
-	if err != nil {
-		return 0, false, err
+	if err != nil || len(doomed) == 0 && !open {
+		return 0, err
 	}
 	layers, err := s.store.Layers()
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	if len(doomed) == 0 {
-		freed, err = s.freeStrays(ctx, layers)
-		return freed, false, err
+		return s.freeStrays(ctx, layers)
 	}
-	for _, chain := range doomed {
+	for i, chain := range doomed {
 		if err := s.freeLayer(ctx, layers, chain); err != nil {
-			return freed, false, err
+			return i, err
 		}
-		freed++
 	}
-	return freed, true, nil
+	return len(doomed), nil
 }
 
 // emptyTrash forgets the removed images that no container was made from.
