@@ -23,7 +23,6 @@ import (
 	"go.podman.io/image/v5/types"
 	drivers "go.podman.io/storage/drivers"
 	"go.podman.io/storage/pkg/archive"
-	"go.podman.io/storage/pkg/chrootarchive"
 	"go.podman.io/storage/pkg/tarlog"
 )
 
@@ -106,7 +105,7 @@ func (e *extraction) unpack(packed io.Reader, split *os.File, dest string, optio
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	unpackErr := chrootarchive.UntarUncompressed(payload, dest, options)
+	unpackErr := unpack(payload, dest, options)
 	if unpackErr == nil {
 		e.report.status(e.job.name, "Verifying Checksum")
 		_, unpackErr = io.Copy(io.Discard, payload) // the padding belongs to the digest

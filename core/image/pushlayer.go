@@ -108,10 +108,9 @@ func (p *push) upload(ctx context.Context, dest types.ImageDestination, l layer)
 	if err != nil {
 		return ocispec.Descriptor{}, fmt.Errorf("read layer %s: %w", name, err)
 	}
-	defer diff.Close()
 	check := l.DiffID.Verifier()
 	bar := &progressReader{Reader: io.TeeReader(diff, check), report: p.report, id: name, text: "Pushing", total: l.Size}
-	packed := pack(bar)
+	packed := pack(bar, diff)
 	defer packed.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -128,23 +127,30 @@ func (p *push) upload(ctx context.Context, dest types.ImageDestination, l layer)
 	return ocispec.Descriptor{MediaType: manifest.DockerV2Schema2LayerMediaType, Digest: info.Digest, Size: info.Size}, nil
 }
 
-// pack compresses on the fly; closing the reader ends it.
-func pack(plain io.Reader) io.ReadCloser {
+// pack compresses what it reads and closes the source at the end; closing the
+// result ends it early.
+func pack(plain io.Reader, source io.ReadCloser) io.ReadCloser {
 	r, w := io.Pipe()
 	go func() {
-		w.CloseWithError(func() error {
-			zip, err := compression.CompressStream(w, compression.Gzip, nil)
-			if err != nil {
-				return err
-			}
-			if _, err := io.Copy(zip, plain); err != nil {
-				zip.Close()
-				return err
-			}
-			return zip.Close()
-		}())
+		w.CloseWithError(compress(w, plain))
+		// The library's goroutine behind the source must have come to its end
+		// before the source is closed. This is nobody's critical path.
+		io.Copy(io.Discard, source)
+		source.Close()
 	}()
 	return r
+}
+
+func compress(to io.Writer, plain io.Reader) error {
+	zip, err := compression.CompressStream(to, compression.Gzip, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(zip, plain); err != nil {
+		zip.Close()
+		return err
+	}
+	return zip.Close()
 }
 
 // takenReader restarts the clock whenever the registry takes bytes.
