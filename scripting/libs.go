@@ -66,11 +66,7 @@ func (s *State) loadFile(L *lua.LState, name string) (*lua.LFunction, error) {
 		return nil, err
 	}
 	defer f.Close()
-	fn, err := L.Load(skipHashBang(f), name)
-	if err != nil {
-		return nil, s.scriptError(err)
-	}
-	return fn, nil
+	return s.compile(L, f, name)
 }
 
 func (s *State) dofile(L *lua.LState) int {

@@ -15,11 +15,11 @@ package scripting
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/moby/moby/client"
 	lua "github.com/yuin/gopher-lua"
@@ -130,7 +130,17 @@ func (s *State) Load(script Script) (*lua.LFunction, error) {
 		arg.RawSetInt(i+1, lua.LString(a))
 	}
 	s.L.SetGlobal("arg", arg)
-	fn, err := s.L.Load(skipHashBang(script.Text), script.Name)
+	return s.compile(s.L, script.Text, script.Name)
+}
+
+// compile reads and compiles a program. It is read to its end first, because
+// the parser takes a read error for the end.
+func (s *State) compile(L *lua.LState, text io.Reader, name string) (*lua.LFunction, error) {
+	program, err := io.ReadAll(text)
+	if err != nil {
+		return nil, err
+	}
+	fn, err := L.Load(bytes.NewReader(skipHashBang(program)), name)
 	if err != nil {
 		return nil, s.scriptError(err)
 	}
@@ -196,14 +206,13 @@ func (s *State) stdin() io.Reader {
 
 // skipHashBang drops a first line like `#!/usr/bin/env nacre` but keeps its
 // end, so that line numbers stay right.
-func skipHashBang(text io.Reader) io.Reader {
-	br := bufio.NewReader(text)
-	if head, err := br.Peek(1); err != nil || head[0] != '#' {
-		return br
+func skipHashBang(program []byte) []byte {
+	if !bytes.HasPrefix(program, []byte("#")) {
+		return program
 	}
-	_, err := br.ReadString('\n')
-	if err != nil {
-		return strings.NewReader("")
+	end := bytes.IndexByte(program, '\n')
+	if end < 0 {
+		return nil
 	}
-	return io.MultiReader(strings.NewReader("\n"), br)
+	return program[end:]
 }

@@ -89,6 +89,7 @@ func loadLua(ctx context.Context, r *plugins.Registry, o Options) (warnings []er
 	if err != nil {
 		return []error{fmt.Errorf("look for plugins: %w", err)}
 	}
+	lua.Read(ctx, found)
 	for _, p := range found {
 		if err := r.Load(ctx, p); err != nil {
 			r.Reject(plugins.Failure{Name: p.Name(), Info: p.Info(), Err: err})

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/nacre-sh/nacre/plugins"
 	"github.com/nacre-sh/nacre/scripting"
@@ -26,7 +27,8 @@ type Plugin struct {
 	path   string // of init.lua
 	env    []string
 	stderr io.Writer
-	lua    *scripting.Plugin // after Register
+	lua    *scripting.Plugin // after Read
+	err    error             // why it could not be read
 }
 
 var (
@@ -71,14 +73,29 @@ func (p *Plugin) Info() plugins.Info {
 	return info
 }
 
-// Register reads init.lua and adds its commands.
-func (p *Plugin) Register(ctx context.Context, r *plugins.Registry) error {
-	loaded, err := scripting.LoadPlugin(ctx, p.path, p.env, p.stderr)
-	if err != nil {
-		return err
+// Read runs the init.lua of all the plugins, at the same time: the prompt waits
+// for the slowest one, not for all.
+func Read(ctx context.Context, all []*Plugin) {
+	var reading sync.WaitGroup
+	for _, p := range all {
+		reading.Go(func() { p.read(ctx) })
 	}
-	p.lua = loaded
-	for _, spec := range loaded.Commands {
+	reading.Wait()
+}
+
+func (p *Plugin) read(ctx context.Context) {
+	p.lua, p.err = scripting.LoadPlugin(ctx, p.path, p.env, p.stderr)
+}
+
+// Register adds the commands of init.lua, read before or now.
+func (p *Plugin) Register(ctx context.Context, r *plugins.Registry) error {
+	if p.lua == nil && p.err == nil {
+		p.read(ctx)
+	}
+	if p.err != nil {
+		return p.err
+	}
+	for _, spec := range p.lua.Commands {
 		c := &command{plugin: p, spec: spec}
 		if err := r.Add(plugins.Command{
 			Name: spec.Name, Aliases: spec.Aliases, Short: spec.Short, Hidden: spec.Hidden, Group: "Plugin Commands",
