@@ -151,6 +151,9 @@ func (e *Editor) ReadLine(ctx context.Context) (text string, err error) {
 		return "", ErrClosed
 	}
 	defer e.end()
+	if err := e.tty.awaitForeground(ctx); err != nil {
+		return "", err
+	}
 	if e.lib == nil {
 		return e.readPlain(ctx)
 	}
@@ -222,10 +225,12 @@ func (e *Editor) recoverFrom(err error, out chan<- result) {
 	}
 }
 
-// watch brings the end of the context and changes of the window to the loop.
+// watch brings the end of the context, changes of the window, and the end of a
+// stop to the loop.
 func (e *Editor) watch(ctx context.Context) (stop func()) {
-	resized := make(chan os.Signal, 1)
+	resized, continued := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(resized, unix.SIGWINCH)
+	signal.Notify(continued, unix.SIGCONT)
 	quit := make(chan struct{})
 	go func() {
 		done := ctx.Done()
@@ -233,6 +238,8 @@ func (e *Editor) watch(ctx context.Context) (stop func()) {
 			select {
 			case <-resized:
 				e.post(e.resize)
+			case <-continued:
+				e.post(e.resume)
 			case <-done:
 				done = nil
 				e.post(func() { e.finish(ctx.Err()) })
@@ -243,6 +250,7 @@ func (e *Editor) watch(ctx context.Context) (stop func()) {
 	}()
 	return func() {
 		signal.Stop(resized)
+		signal.Stop(continued)
 		close(quit)
 	}
 }

@@ -320,3 +320,26 @@ func TestNotATerminal(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// Stopped from outside and continued, with other modes in between.
+func TestContinued(t *testing.T) {
+	s := start(t, config{})
+	s.Want(p)
+	s.Send("pull x")
+	s.Want(p + "pull x")
+	raw := s.Modes()
+	signal := func(sig unix.Signal) {
+		t.Helper()
+		if err := unix.Kill(s.Pid(), sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(unix.SIGSTOP)
+	cooked := raw
+	cooked.Lflag |= unix.ICANON | unix.ECHO
+	s.SetModes(cooked)
+	signal(unix.SIGCONT)
+	s.Until("raw modes again", func() bool { return s.Modes() == raw })
+	s.Send("y\r")
+	s.Contains("[pull xy]")
+}

@@ -148,6 +148,17 @@ func (e *Editor) resize() {
 	e.screen.erase(&e.buf, min(above, rows-1))
 }
 
+// resume takes the terminal back after the process was stopped.
+func (e *Editor) resume() {
+	if err := e.tty.again(); err != nil {
+		e.finish(err)
+		return
+	}
+	e.cols, e.rows = e.tty.size()
+	e.buf.WriteString(pasteOn)
+	e.screen.drawn = false
+}
+
 // reflows tells whether the terminal breaks rows anew when its width changes.
 // Nearly all do; those that do not are known by name.
 func (e *Editor) reflows() bool {

@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -23,7 +24,9 @@ type terminal struct {
 	sane  unix.Termios // modes that a person can work in
 	saved unix.Termios // modes to restore
 	raw   bool
-	err   error // the terminal has gone away
+	// rawModes are those that enterRaw has set.
+	rawModes unix.Termios
+	err      error // the terminal has gone away
 }
 
 func openTerminal(in, out *os.File) (*terminal, error) {
@@ -64,6 +67,12 @@ func (t *terminal) enterRaw() error {
 	if t.raw {
 		return nil
 	}
+	// Programs that share the terminal may have left it non-blocking.
+	for _, fd := range []int{t.fd, int(t.out.Fd())} {
+		if err := unix.SetNonblock(fd, false); err != nil {
+			return fmt.Errorf("prepare the terminal: %w", err)
+		}
+	}
 	modes, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
 	if err != nil {
 		return fmt.Errorf("read terminal modes: %w", err)
@@ -81,8 +90,36 @@ func (t *terminal) enterRaw() error {
 	if err := setModes(t.fd, &raw); err != nil {
 		return fmt.Errorf("set terminal modes: %w", err)
 	}
-	t.raw = true
+	t.raw, t.rawModes = true, raw
 	return nil
+}
+
+// again sets the raw modes anew: while the process was stopped, its parent has
+// had the terminal.
+func (t *terminal) again() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.raw {
+		return nil
+	}
+	return setModes(t.fd, &t.rawModes)
+}
+
+// awaitForeground waits until the terminal is this process group's. Who sets
+// modes in the background is stopped by the kernel, or, where that signal is
+// caught as shells do, tries for ever.
+func (t *terminal) awaitForeground(ctx context.Context) error {
+	for {
+		group, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
+		if err != nil || group == unix.Getpgrp() {
+			return nil // an error: not our controlling terminal, nobody stops us
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (t *terminal) restore() error {

@@ -212,3 +212,11 @@ func (s *Session) Hangup() <-chan error {
 
 // Ended gives the program's end, once.
 func (s *Session) Ended() <-chan error { return s.ends }
+
+// SetModes sets the terminal's modes, as another program would.
+func (s *Session) SetModes(m unix.Termios) {
+	s.t.Helper()
+	if err := unix.IoctlSetTermios(int(s.tty.Fd()), unix.TCSETS, &m); err != nil {
+		s.t.Fatal(err)
+	}
+}
