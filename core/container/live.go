@@ -61,7 +61,7 @@ func (m *Module) claim(r *record) (l live, ended bool, err error) {
 	if err != nil || !alive {
 		return live{}, true, err
 	}
-	state, err := readJSON[shimapi.State](filepath.Join(m.paths.ContainerRun(r.ID), shimapi.StateFile))
+	state, err := m.shimState(r.ID)
 	if errors.Is(err, os.ErrNotExist) {
 		// Either its start is on the way, or the shim has told its end and cleans up.
 		_, err := os.Stat(filepath.Join(m.paths.Container(r.ID), shimapi.ExitFile))
@@ -79,6 +79,20 @@ func (m *Module) claim(r *record) (l live, ended bool, err error) {
 	}
 	l.record.StartedAt, l.record.RestartCount = state.StartedAt, state.RestartCount
 	return l, false, nil
+}
+
+// shimState reads what a living shim has written down, and asks it where the
+// file was torn by a crash of the machine.
+func (m *Module) shimState(id string) (*shimapi.State, error) {
+	state, err := readJSON[shimapi.State](filepath.Join(m.paths.ContainerRun(id), shimapi.StateFile))
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		return state, err
+	}
+	client, dialErr := shimapi.Dial(m.background, m.paths.ContainerRun(id))
+	if dialErr != nil {
+		return nil, errors.Join(err, dialErr)
+	}
+	return client.State(m.background)
 }
 
 func readJSON[T any](file string) (*T, error) {

@@ -101,14 +101,24 @@ func readState(runDir string) (*shimapi.State, error) {
 	}
 	var state shimapi.State
 	if err := json.Unmarshal(data, &state); err != nil {
-		return nil, fmt.Errorf("sweep: read %s: %w", filepath.Join(runDir, shimapi.StateFile), err)
+		return guessState(runDir), nil
 	}
 	return &state, nil
+}
+
+// guessState stands in for a file that a crash of the machine has torn: the
+// folder's name and the usual cgroup are enough to end what is left.
+func guessState(runDir string) *shimapi.State {
+	id := filepath.Base(runDir)
+	return &shimapi.State{ID: id, Status: shimapi.StatusRunning, CgroupPath: "/" + shimapi.DefaultCgroupParent + "/" + id}
 }
 
 func endContainer(ctx context.Context, state *shimapi.State) error {
 	if err := endCgroup(ctx, state.CgroupPath, state.ID); err != nil {
 		return err
+	}
+	if state.StateDir == "" {
+		return nil // torn: how it ended is not known
 	}
 	path := filepath.Join(state.StateDir, shimapi.ExitFile)
 	if _, err := os.Stat(path); err == nil {

@@ -1,0 +1,281 @@
+// Package crash kills nacre and its shims at every moment of run, start and rm,
+// and demands that the next command finds a consistent store: what is listed can
+// be removed, new containers run, and nothing is left at the end.
+package crash
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nacre-sh/nacre/tests/program"
+	"github.com/nacre-sh/nacre/tests/registry"
+)
+
+// moments are the delays after which a command is killed. A run takes a few
+// dozen milliseconds, so they fall into all of its steps.
+var moments = func() (list []time.Duration) {
+	for ms := 4; ms <= 160; ms += 12 {
+		list = append(list, time.Duration(ms)*time.Millisecond)
+	}
+	return list
+}()
+
+// engine is one nacre with roots of its own.
+type engine struct {
+	t     *testing.T
+	nacre string
+	root  string
+	env   []string
+	image string
+}
+
+func newEngine(t *testing.T) *engine {
+	t.Helper()
+	bin, clean, err := program.Build()
+	must(t, err)
+	t.Cleanup(func() { must(t, clean()) })
+	root, err := os.MkdirTemp("", "nacre-c") // short: sockets lie below it
+	must(t, err)
+	reg, err := registry.Start(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { reg.Close() })
+	img, err := registry.Busybox(runtime.GOARCH)
+	must(t, err)
+	_, err = registry.Push(t.Context(), reg.Addr, "library/busybox", "latest", img)
+	must(t, err)
+	e := &engine{
+		t: t, nacre: filepath.Join(bin, "nacre"), root: root, image: reg.Addr + "/library/busybox",
+		env: append(os.Environ(), "NACRE_DATA_ROOT="+filepath.Join(root, "d"), "NACRE_EXEC_ROOT="+filepath.Join(root, "r")),
+	}
+	t.Cleanup(e.leave)
+	e.must("pull", "-q", e.image)
+	return e
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (e *engine) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(e.nacre, args...)
+	cmd.Env = e.env
+	return cmd
+}
+
+// must runs a command that has to succeed and returns its output.
+func (e *engine) must(args ...string) string {
+	e.t.Helper()
+	var stderr bytes.Buffer
+	cmd := e.command(args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		e.t.Fatalf("nacre %s: %v\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// killAfter starts a command and kills it, and it alone, after a while. It
+// tells whether the command was still running.
+func (e *engine) killAfter(delay time.Duration, args ...string) bool {
+	e.t.Helper()
+	cmd := e.command(args...)
+	must(e.t, cmd.Start())
+	time.Sleep(delay)
+	cmd.Process.Signal(syscall.SIGKILL)
+	err := cmd.Wait()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	return ok && exit.Sys().(syscall.WaitStatus).Signaled()
+}
+
+// consistent says whether the store works: everything listed can be inspected
+// and removed, and a new container runs.
+func (e *engine) consistent(after string) {
+	e.t.Helper()
+	if out := e.must("run", "--rm", e.image, "echo", "works"); out != "works" {
+		e.t.Fatalf("%s: a new container printed %q", after, out)
+	}
+	if ids := strings.Fields(e.must("ps", "-aq")); len(ids) > 0 {
+		e.must(append([]string{"inspect", "-f", "{{.State.Status}}"}, ids...)...)
+		e.must(append([]string{"rm", "-f"}, ids...)...)
+	}
+	if left := e.must("ps", "-aq"); left != "" {
+		e.t.Fatalf("%s: containers left after rm -f: %s", after, left)
+	}
+}
+
+// leave takes the engine away and demands that nothing of it is left.
+func (e *engine) leave() {
+	e.must("system", "reset", "--force")
+	folders, err := os.ReadDir(filepath.Join(e.root, "d", "containers"))
+	if err != nil || len(folders) > 0 {
+		e.t.Errorf("folders of containers left: %v %v", folders, err)
+	}
+	for _, pid := range processesOf(e.root) {
+		e.t.Errorf("process left: %s", pid)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(e.t, err)
+	if strings.Contains(string(mounts), e.root) {
+		e.t.Errorf("mounts left below %s", e.root)
+	}
+	must(e.t, os.RemoveAll(e.root))
+}
+
+// processesOf finds processes that hold files below root open or name it, once
+// those that are just ending have had their time.
+func processesOf(root string) (found []string) {
+	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		found = nil
+		links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+		seen := map[string]bool{}
+		for _, link := range links {
+			target, _ := os.Readlink(link)
+			if pid := strings.Split(link, "/")[2]; strings.HasPrefix(target, root+"/") && !seen[pid] {
+				seen[pid] = true
+				name, _ := os.ReadFile("/proc/" + pid + "/comm")
+				found = append(found, pid+" "+strings.TrimSpace(string(name)))
+			}
+		}
+		if len(found) == 0 {
+			return nil
+		}
+	}
+	return found
+}
+
+func TestNacreKilledInRun(t *testing.T) {
+	e := newEngine(t)
+	killed := 0
+	for i, delay := range moments {
+		for _, args := range [][]string{
+			{"run", "-d", "--name", fmt.Sprintf("d%d", i), "-p", "127.0.0.1::80", e.image, "sleep", "1000"},
+			{"run", "--rm", "--name", fmt.Sprintf("r%d", i), e.image, "sleep", "0.05"},
+		} {
+			if e.killAfter(delay, args...) {
+				killed++
+			}
+		}
+		e.consistent(fmt.Sprintf("run killed after %v", delay))
+	}
+	if killed < len(moments) {
+		t.Errorf("only %d of %d commands were killed in their work: the moments are too late", killed, 2*len(moments))
+	}
+}
+
+func TestNacreKilledInRemove(t *testing.T) {
+	e := newEngine(t)
+	for _, delay := range moments {
+		e.must("run", "-d", "--name", "victim", "-v", "data:/data", e.image, "sleep", "1000")
+		e.killAfter(delay, "rm", "-f", "-v", "victim")
+		e.consistent(fmt.Sprintf("rm -f killed after %v", delay))
+		e.must("volume", "rm", "data")
+	}
+}
+
+func TestNacreKilledInStop(t *testing.T) {
+	e := newEngine(t)
+	for _, delay := range moments {
+		e.must("run", "-d", "--name", "victim", e.image, "sleep", "1000")
+		e.killAfter(delay, "stop", "-t", "0", "victim")
+		if status := e.must("inspect", "-f", "{{.State.Status}}", "victim"); status != "running" && status != "exited" {
+			t.Errorf("stop killed after %v: status %q", delay, status)
+		}
+		e.consistent(fmt.Sprintf("stop killed after %v", delay))
+	}
+}
+
+// A container whose shim was killed has exited with 137, and can be started again.
+func TestShimKilled(t *testing.T) {
+	e := newEngine(t)
+	id := e.must("run", "-d", "--name", "victim", e.image, "sleep", "1000")
+	shim, initial := e.pids(id)
+	must(t, syscall.Kill(shim, syscall.SIGKILL))
+	for deadline := time.Now().Add(3 * time.Second); alive(shim) && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond) // the kernel takes its time with namespaces
+	}
+	if got := e.must("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "victim"); got != "exited 137" {
+		t.Errorf("after the shim's death: %q, want exited 137", got)
+	}
+	if err := syscall.Kill(initial, 0); err == nil && alive(initial) {
+		t.Errorf("the container's process %d lives on without its shim", initial)
+	}
+	e.must("start", "victim")
+	if got := e.must("exec", "victim", "echo", "again"); got != "again" {
+		t.Errorf("exec after the second start: %q", got)
+	}
+	e.consistent("shim killed")
+}
+
+// A container outlives the nacre that started it and everything around it, and
+// --rm is kept although nobody waits.
+func TestContainerOutlivesNacre(t *testing.T) {
+	e := newEngine(t)
+	cmd := e.command("run", "--rm", "--name", "survivor", e.image, "sleep", "1000")
+	must(t, cmd.Start())
+	for deadline := time.Now().Add(10 * time.Second); e.must("ps", "-q", "--filter", "name=survivor") == ""; {
+		if time.Now().After(deadline) {
+			t.Fatal("the container does not come up")
+		}
+	}
+	must(t, cmd.Process.Kill())
+	cmd.Wait()
+	if got := e.must("inspect", "-f", "{{.State.Status}}", "survivor"); got != "running" {
+		t.Fatalf("after nacre's death: %q, want running", got)
+	}
+	e.must("kill", "survivor")
+	for deadline := time.Now().Add(10 * time.Second); e.must("ps", "-aq") != ""; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a container that was to remove itself is still there")
+		}
+	}
+	e.consistent("nacre killed")
+}
+
+// A shim's state file that was torn by a crash of the machine is no obstacle.
+func TestTornStateFile(t *testing.T) {
+	e := newEngine(t)
+	id := e.must("run", "-d", "--name", "victim", e.image, "sleep", "1000")
+	file := filepath.Join(e.root, "r", "containers", id, "state.json")
+	content, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, content[:len(content)/2], 0o600))
+	e.must("ps", "-a")
+	e.must("rm", "-f", "victim")
+	e.consistent("state file torn")
+}
+
+func (e *engine) pids(id string) (shim, initial int) {
+	e.t.Helper()
+	content, err := os.ReadFile(filepath.Join(e.root, "r", "containers", id, "state.json"))
+	must(e.t, err)
+	var state struct{ ShimPid, Pid int }
+	must(e.t, json.Unmarshal(content, &state))
+	if state.ShimPid == 0 || state.Pid == 0 {
+		e.t.Fatalf("no process ids in %s", content)
+	}
+	return state.ShimPid, state.Pid
+}
+
+// alive tells a living process from one that has only not been reaped.
+func alive(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(status), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
