@@ -26,6 +26,12 @@ type legacyUsage struct {
 	BuildCache []build.CacheRecord
 }
 
+// usageBefore144 has images with the size under its old name too.
+type usageBefore144 struct {
+	legacyUsage
+	Images []imageBefore144
+}
+
 // getDiskUsage answers `docker system df` from the lists of the other routes.
 func (s *server) getDiskUsage(w http.ResponseWriter, r *request) error {
 	if s.Images == nil || s.Containers == nil {
@@ -40,10 +46,13 @@ func (s *server) getDiskUsage(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	verbose := r.flag("verbose")
-	if !verbose && r.before("1.53") {
-		if !r.before("1.52") {
-			u.DiskUsage = u.sums(wanted, false)
-		}
+	switch {
+	case r.before("1.44"):
+		return writeJSON(w, http.StatusOK, usageBefore144{u, legacyImages(u.Images, r.version)})
+	case r.before("1.52"):
+		return writeJSON(w, http.StatusOK, u)
+	case r.before("1.53") && !verbose: // both, for clients in transition
+		u.DiskUsage = u.sums(wanted, false)
 		return writeJSON(w, http.StatusOK, u)
 	}
 	return writeJSON(w, http.StatusOK, u.sums(wanted, verbose))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 
 	"github.com/containerd/errdefs"
 )
@@ -21,6 +22,9 @@ type Module struct {
 // the state before or after a transaction. Transactions take the write lock
 // when they begin, so that none fails half way for want of it.
 func openDB(ctx context.Context, file string) (*sql.DB, error) {
+	if err := private(file); err != nil {
+		return nil, err
+	}
 	dsn := (&url.URL{Scheme: "file", Path: file, RawQuery: url.Values{
 		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(ON)"},
 		"_txlock": {"immediate"},
@@ -34,6 +38,21 @@ func openDB(ctx context.Context, file string) (*sql.DB, error) {
 		return nil, err
 	}
 	return db, nil
+}
+
+// private makes the file where it is missing, readable by its owner only: it
+// holds the environment of containers. SQLite's further files take its mode.
+func private(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() == 0o600 {
+		return err
+	}
+	return f.Chmod(0o600)
 }
 
 // Migrate brings a module's tables to the newest version in one transaction.
