@@ -48,6 +48,10 @@ const maxUndo = 200
 
 // key applies one key.
 func (e *Editor) key(k key) {
+	if k.name == "position" {
+		e.answered(k.text)
+		return
+	}
 	if e.search != nil && e.searchKey(k) {
 		return
 	}

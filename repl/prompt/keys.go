@@ -172,6 +172,9 @@ func (d *decoder) csi() key {
 }
 
 func (d *decoder) csiKey(params string, final byte) key {
+	if final == 'R' {
+		return key{name: "position", text: params}
+	}
 	first, second, _ := strings.Cut(params, ";")
 	name := finalName(final)
 	if final == '~' {

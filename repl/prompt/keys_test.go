@@ -39,7 +39,7 @@ func TestDecoder(t *testing.T) {
 		{"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[7~\x1b[8~\x1bOH", []string{"home", "end", "home", "end", "home", "end", "home"}},
 		{"\x1b[3~\x1b[3;5~\x1b[5~\x1b[6~\x1b[Z", []string{"delete", "ctrl-delete", "pageup", "pagedown", "shift-tab"}},
 		{"\x1bOc\x1bOd", []string{"ctrl-right", "ctrl-left"}},
-		{"\x1b[[Ax\x1b[24~y\x1b[12;40Rz", []string{"'x'", "'y'", "'z'"}},
+		{"\x1b[[Ax\x1b[24~y\x1b[12;40Rz", []string{"'x'", "'y'", "position", "'z'"}},
 		{"\x1b[12\x1b[Ax", []string{"up", "'x'"}},
 		{"\x1b[" + strings.Repeat("9", 70) + "~", []string{"'9'", "'9'", "'9'", "'9'", "'9'", "'9'", "'~'"}},
 		{"\x1b[1;\x00x", []string{"'x'"}},

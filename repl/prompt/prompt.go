@@ -90,7 +90,9 @@ type Editor struct {
 	tty  *terminal
 	lib  *library // nil: plain reading
 	keyb decoder
-	idle chan struct{} // closed when the library has come to rest after a line
+	// reflow is what has been learned about the terminal.
+	reflow reflow
+	idle   chan struct{} // closed when the library has come to rest after a line
 
 	mu      sync.Mutex
 	posted  []func()
@@ -111,6 +113,7 @@ func New(o Options) (*Editor, error) {
 	}
 	e := &Editor{opt: o, tty: tty, idle: make(chan struct{})}
 	e.keyb.src = tty
+	e.reflow = e.reflowByName()
 	close(e.idle)
 	if o.Getenv("TERM") != "dumb" {
 		// Without a controlling terminal the library cannot work; plain lines can.

@@ -34,8 +34,7 @@ func start(t testing.TB, c config) session {
 		c.history = filepath.Join(t.TempDir(), "history")
 	}
 	cmd := exec.Command(os.Args[0])
-	// The screen of these tests does not reflow; real xterm neither.
-	cmd.Env = append([]string{childVar + "=1", "TERM=xterm-256color", "XTERM_VERSION=XTerm(390)",
+	cmd.Env = append([]string{childVar + "=1", "TERM=xterm-256color",
 		"TEST_HISTORY=" + c.history, "TEST_LINES=" + c.lines, "HOME=" + t.TempDir()}, c.env...)
 	return session{screen.Start(t, cmd, c.cols, c.rows)}
 }

@@ -12,17 +12,29 @@ import (
 	"time"
 )
 
+// The screen of these tests cuts rows when it becomes narrower; the editor finds out.
 func TestResize(t *testing.T) {
-	s := start(t, config{cols: 40, rows: 8})
+	for name, env := range map[string][]string{
+		"asked": nil, "by name": {"XTERM_VERSION=XTerm(390)"},
+	} {
+		t.Run(name, func(t *testing.T) { resize(t, env) })
+	}
+}
+
+func resize(t *testing.T, env []string) {
+	s := start(t, config{cols: 40, rows: 8, env: env})
 	s.Want(p)
+	s.Send("above\r")
+	s.Want(p+"above", "[above]", p)
 	s.Send("pull a-name-of-some-length")
-	s.Want(p + "pull a-name-of-some-length")
+	s.Want(p+"above", "[above]", p+"pull a-name-of-some-length")
 	s.Resize(20, 8)
-	s.Want(p+"pull a-name-", "of-some-length")
-	s.WantCursor(14, 1)
+	s.Want(p+"above", "[above]", p+"pull a-name-", "of-some-length")
+	s.WantCursor(14, 3)
 	s.Send("!")
 	s.Resize(60, 20)
-	s.Want(p + "pull a-name-of-some-length!")
+	s.Want(p+"above", "[above]", p+"pull a-name-of-some-length!")
+	s.Send("\x0c")
 	s.Send("\x15x i\t")
 	s.Contains("inspect")
 	s.Resize(30, 5)

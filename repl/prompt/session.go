@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/nacre-sh/nacre/repl/highlight"
 )
@@ -28,6 +29,7 @@ type session struct {
 
 	screen     painter
 	cols, rows int
+	asking     *time.Timer // runs while the terminal is asked for the cursor's position
 	buf        bytes.Buffer
 
 	spans     []highlight.Span
@@ -89,10 +91,13 @@ func (e *Editor) flush() error {
 // paint brings the state onto the screen, in one write.
 func (e *Editor) paint() {
 	if e.outcome != nil {
+		e.awaitAnswer()
 		e.lastPaint()
 		return
 	}
-	e.screen.paint(&e.buf, e.frame(), e.cols)
+	if e.asking == nil {
+		e.screen.paint(&e.buf, e.frame(), e.cols)
+	}
 	if err := e.flush(); err != nil {
 		e.finish(err)
 		e.tty.interrupt() // the reader waits for keys
@@ -137,17 +142,6 @@ func (e *Editor) deliver() {
 	e.result <- r
 }
 
-// resize takes the new size and draws everything anew where the frame began.
-func (e *Editor) resize() {
-	cols, rows := e.tty.size()
-	if cols == e.cols && rows == e.rows {
-		return
-	}
-	above := e.screen.above(cols, e.reflows())
-	e.cols, e.rows = cols, rows
-	e.screen.erase(&e.buf, min(above, rows-1))
-}
-
 // resume takes the terminal back after the process was stopped.
 func (e *Editor) resume() {
 	if err := e.tty.again(); err != nil {
@@ -157,12 +151,6 @@ func (e *Editor) resume() {
 	e.cols, e.rows = e.tty.size()
 	e.buf.WriteString(pasteOn)
 	e.screen.drawn = false
-}
-
-// reflows tells whether the terminal breaks rows anew when its width changes.
-// Nearly all do; those that do not are known by name.
-func (e *Editor) reflows() bool {
-	return e.opt.Getenv("TERM") != "linux" && e.opt.Getenv("XTERM_VERSION") == "" && e.opt.Getenv("STY") == ""
 }
 
 // frame is what the screen is to show.
