@@ -3,7 +3,9 @@ package prompt_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,9 +46,7 @@ func TestLibraryCallOrder(t *testing.T) {
 func orderChild() int {
 	calls := &recorder{reads: []string{"\x00x", "\x00x", "\n"}}
 	p := goprompt.New(func(string) {}, func(goprompt.Document) []goprompt.Suggest {
-		if len(calls.names) > 0 && calls.names[len(calls.names)-1] != "Complete" {
-			calls.add("Complete")
-		}
+		calls.add("Complete")
 		return nil
 	},
 		goprompt.OptionParser(calls), goprompt.OptionWriter(order{calls}),
@@ -58,7 +58,7 @@ func orderChild() int {
 		}}),
 	)
 	text := p.Input()
-	names := strings.Join(calls.names, " ")
+	names := strings.Join(slices.Compact(calls.names), " ")
 	// The menu is reset before a sequence is looked up.
 	names = strings.ReplaceAll(names, "Complete work", "work")
 	names = strings.ReplaceAll(names, "Complete Flush TearDown", "Flush TearDown")
@@ -67,11 +67,16 @@ func orderChild() int {
 }
 
 type recorder struct {
+	mu    sync.Mutex
 	names []string
 	reads []string
 }
 
-func (r *recorder) add(name string) { r.names = append(r.names, name) }
+func (r *recorder) add(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names = append(r.names, name)
+}
 
 func (r *recorder) Setup() error    { r.add("Setup"); return nil }
 func (r *recorder) TearDown() error { r.add("TearDown"); return nil }
