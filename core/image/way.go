@@ -75,7 +75,10 @@ func (s *Service) systemContext(ref reference.Named, auth *registry.AuthConfig) 
 		SystemRegistriesConfDirPath: filepath.Join(s.store.Paths.Temp(), "no-registries.conf.d"), // does not exist
 		SignaturePolicyPath:         s.opts.PolicyPath,
 		BigFilesTemporaryDir:        s.store.Paths.Temp(),
-		DockerInsecureSkipTLSVerify: types.NewOptionalBool(s.insecure(reference.Domain(ref))),
+	}
+	if s.insecure(reference.Domain(ref)) {
+		// Never an explicit no: it would also rule the way to a mirror.
+		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
 	if auth != nil {
 		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: auth.Username, Password: auth.Password, IdentityToken: auth.IdentityToken}
