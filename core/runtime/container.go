@@ -14,6 +14,7 @@
 package runtime
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -31,6 +32,15 @@ import (
 // Init is the container's init, for a process that was started with the
 // argument "init". It does not return.
 func Init() { libcontainer.Init() }
+
+// Warm does once what the first start would do: JSON learns the configuration's
+// type, and the os package whether the kernel has pidfds.
+func Warm() {
+	_, _ = json.Marshal(configs.Config{})
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Release()
+	}
+}
 
 // Warn receives what did not go as asked and does not stop the container.
 type Warn func(format string, args ...any)

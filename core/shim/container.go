@@ -40,6 +40,7 @@ type container struct {
 	state   shimapi.State
 	start   *shimapi.Start // nil until a start is asked for
 	worker  *worker
+	mounted <-chan error // of the root, until the first launch has waited for it
 	rc      *runtime.Container
 	init    *runtime.Process
 	policy  restartPolicy
@@ -48,33 +49,26 @@ type container struct {
 	stop    chan struct{} // closed by the first Kill that means the end
 	size    shimapi.Resize
 	waiters waiters
-	last    *shimapi.Exit // of the run that ended last
-	ended   chan struct{} // closed when everything is cleaned up
-	placed  func()        // the first init has its cgroup; ends warmUp
-	placing context.Context
+	last    *shimapi.Exit      // of the run that ended last
+	ended   chan struct{}      // closed when everything is cleaned up
+	placed  context.CancelFunc // ends warmUp: the first init has its cgroup
 }
 
 func newContainer(b shimapi.Bind, netns string) *container {
-	placing, placed := context.WithCancel(context.Background())
+	warm, placed := context.WithTimeout(context.Background(), warmLimit)
+	go shimapi.WarmCgroups(warm) // for a start that comes soon
 	return &container{
-		placing: placing, placed: placed,
-		bind:  b,
-		netns: netns,
-		io:    newStreams(),
+		placed: placed,
+		bind:   b,
+		netns:  netns,
+		io:     newStreams(),
+		worker: newWorker(),
 		state: shimapi.State{
 			Version: shimapi.Version, ID: b.ID, Status: shimapi.StatusBound, ShimPid: os.Getpid(), NetNS: netns, StateDir: b.StateDir,
 		},
 		stop:  make(chan struct{}),
 		ended: make(chan struct{}),
 	}
-}
-
-// warmUp makes joining cgroups fast for a start that comes soon.
-func (c *container) warmUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, warmLimit)
-	defer cancel()
-	defer context.AfterFunc(c.placing, cancel)()
-	shimapi.WarmCgroups(ctx)
 }
 
 // saveState writes state.json; the caller holds mu or is alone.
@@ -84,15 +78,6 @@ func (c *container) saveState() error {
 		return fmt.Errorf("save the container's state: %w", err)
 	}
 	return nil
-}
-
-func (c *container) setStatus(status string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.state.Status = status
-	if err := c.saveState(); err != nil {
-		warnf("%v", err)
-	}
 }
 
 // run is the answer to Start: it returns when the init runs. After an error
@@ -137,12 +122,10 @@ func (c *container) prepare(start *shimapi.Start) error {
 	if c.io.log, err = openLog(start.Log); err != nil {
 		return err
 	}
-	if c.worker, err = newWorker(); err != nil {
+	if err := prepareRoot(&start.Rootfs, c.bind.RunDir); err != nil {
 		return err
 	}
-	if err := c.worker.do(func() error { return mountRoot(start.Rootfs, c.bind.RunDir) }); err != nil {
-		return err
-	}
+	c.mounted = c.worker.begin(func() error { return mountRoot(start.Rootfs) })
 	c.completeSpec(start)
 	return nil
 }
@@ -201,19 +184,7 @@ func (c *container) launch() error {
 			return err
 		}
 	}
-	var rc *runtime.Container
-	var proc *runtime.Process
-	err := c.worker.do(func() (err error) {
-		if rc, err = runtime.Create(c.bind.ID, filepath.Join(c.bind.RunDir, runtimeDir), spec, warnf); err != nil {
-			return err
-		}
-		if proc, err = rc.Run(stdio); err != nil {
-			if derr := rc.Destroy(); derr != nil {
-				warnf("clean up a failed start: %v", derr)
-			}
-		}
-		return err
-	})
+	rc, proc, err := c.runInit(stdio)
 	if err != nil {
 		c.io.abandon(ours)
 		return startError(err, spec.Process.Args[0])
@@ -232,6 +203,29 @@ func (c *container) launch() error {
 		warnf("%v", err)
 	}
 	return nil
+}
+
+// runInit creates the container, while the worker may still be mounting its
+// root, and runs its init.
+func (c *container) runInit(stdio runtime.Stdio) (*runtime.Container, *runtime.Process, error) {
+	rc, err := runtime.Create(c.bind.ID, filepath.Join(c.bind.RunDir, runtimeDir), c.start.Spec, warnf)
+	if c.mounted != nil { // the first launch
+		err = errors.Join(<-c.mounted, err)
+		c.mounted = nil
+	}
+	var proc *runtime.Process
+	if err == nil {
+		err = c.worker.do(func() (err error) {
+			proc, err = rc.Run(stdio)
+			return err
+		})
+	}
+	if err != nil && rc != nil {
+		if derr := c.worker.do(rc.Destroy); derr != nil {
+			warnf("clean up a failed start: %v", derr)
+		}
+	}
+	return rc, proc, err
 }
 
 // supervise waits for the end of the init, and starts it again as long as the
@@ -355,12 +349,10 @@ func (c *container) cleanUp() {
 			warnf("%v", err)
 		}
 	}
-	if c.worker != nil {
-		if err := c.worker.do(func() error { return unmountRoot(c.start.Rootfs.Target) }); err != nil && c.init != nil {
-			warnf("%v", err)
-		}
-		c.worker.close()
+	if err := c.worker.do(func() error { return unmountRoot(c.start.Rootfs.Target) }); err != nil && c.init != nil {
+		warnf("%v", err)
 	}
+	c.worker.close()
 	if c.start.AutoRemove {
 		for _, dir := range []string{c.start.Rootfs.Upper, c.start.Rootfs.Work} {
 			if err := os.RemoveAll(dir); err != nil {

@@ -62,25 +62,30 @@ func loopbackUp() error {
 // worker is one locked thread with a mount namespace of its own. The
 // container's root is mounted there and its processes are forked from there,
 // so that a shim that is killed takes its mounts along.
-type worker struct{ jobs chan func() }
+type worker struct{ jobs chan job }
+
+type job struct {
+	run  func() error
+	done chan<- error
+}
 
 // newWorker copies the host's mounts as they are now. What the host mounts
-// later still shows up where its mounts are shared.
-func newWorker() (*worker, error) {
-	w := &worker{jobs: make(chan func())}
-	ready := make(chan error)
+// later still shows up where its mounts are shared. Should the copy fail, every
+// job fails with the reason.
+func newWorker() *worker {
+	w := &worker{jobs: make(chan job)}
 	go func() {
 		runtime.LockOSThread() // and no unlock, see newNetNS
-		if err := privateMounts(); err != nil {
-			ready <- err
-			return
-		}
-		ready <- nil
-		for job := range w.jobs {
-			job()
+		broken := privateMounts()
+		for j := range w.jobs {
+			if broken != nil {
+				j.done <- broken
+			} else {
+				j.done <- j.run()
+			}
 		}
 	}()
-	return w, <-ready
+	return w
 }
 
 func privateMounts() error {
@@ -93,11 +98,14 @@ func privateMounts() error {
 	return nil
 }
 
-// do runs a job on the thread and waits for it.
-func (w *worker) do(job func() error) error {
-	done := make(chan error)
-	w.jobs <- func() { done <- job() }
-	return <-done
+// begin queues a job for the thread; its outcome is sent once.
+func (w *worker) begin(run func() error) <-chan error {
+	done := make(chan error, 1)
+	w.jobs <- job{run, done}
+	return done
 }
+
+// do runs a job on the thread and waits for it.
+func (w *worker) do(run func() error) error { return <-w.begin(run) }
 
 func (w *worker) close() { close(w.jobs) }

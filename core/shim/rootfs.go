@@ -15,22 +15,31 @@ import (
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
-// mountRoot mounts the container's root as an overlay in the calling thread's
-// mount namespace. scratch is a folder for an empty lower layer, should the
-// image have none.
-func mountRoot(r shimapi.Rootfs, scratch string) error {
+// prepareRoot makes the folders that mounting takes. scratch is where an empty
+// lower layer goes, should the image have none. The target comes back without
+// symbolic links, as libcontainer wants it.
+func prepareRoot(r *shimapi.Rootfs, scratch string) error {
+	if len(r.Lower) == 0 {
+		r.Lower = []string{filepath.Join(scratch, "empty")}
+		if err := os.MkdirAll(r.Lower[0], 0o755); err != nil {
+			return fmt.Errorf("prepare the root: %w", err)
+		}
+	}
 	for _, dir := range []string{r.Upper, r.Work, r.Target} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("mount the root: %w", err)
+			return fmt.Errorf("prepare the root: %w", err)
 		}
 	}
-	if len(r.Lower) == 0 {
-		empty := filepath.Join(scratch, "empty")
-		if err := os.MkdirAll(empty, 0o755); err != nil {
-			return fmt.Errorf("mount the root: %w", err)
-		}
-		r.Lower = []string{empty}
+	var err error
+	if r.Target, err = filepath.EvalSymlinks(r.Target); err != nil {
+		return fmt.Errorf("prepare the root: %w", err)
 	}
+	return nil
+}
+
+// mountRoot mounts the container's root as an overlay in the calling thread's
+// mount namespace.
+func mountRoot(r shimapi.Rootfs) error {
 	layers, err := openLayers(r)
 	if err != nil {
 		return fmt.Errorf("mount the root: %w", err)

@@ -18,10 +18,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
@@ -45,18 +47,19 @@ func Run(ctx context.Context, control *os.File) error {
 	if err != nil {
 		hello.Error = err.Error()
 	} else {
+		defer netns.Close() // and not before: it is known by its number
 		hello.NetNS = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), netns.Fd())
 	}
 	if err := shimapi.WriteLine(conn, hello); err != nil {
 		return nil // the parent left; nothing was done yet
 	}
+	go getWarm()
 	var req shimapi.Request
 	decoder := json.NewDecoder(conn)
 	if err := decoder.Decode(&req); err != nil || req.Bind == nil {
 		return nil // never used
 	}
 	c := newContainer(*req.Bind, hello.NetNS)
-	go c.warmUp(ctx)
 	lock, listener, err := bind(ctx, req.Bind)
 	if err != nil {
 		return shimapi.WriteLine(conn, shimapi.ReplyError(err))
@@ -70,6 +73,14 @@ func Run(ctx context.Context, control *os.File) error {
 	}
 	newServer(c, listener).serve(conn)
 	return nil
+}
+
+// getWarm does now what would cost time at the first start.
+func getWarm() {
+	// encoding/json learns the types; it takes as long as all else in here.
+	_, _ = json.Marshal(shimapi.Request{})
+	runtime.Warm()
+	debug.FreeOSMemory()
 }
 
 // bind makes this the shim of a container: the lock first, then the socket.
