@@ -50,10 +50,9 @@ bench: deps-bench build
 	go run ./tests/bench -nacre $(GOBIN)/nacre $(BENCHFLAGS)
 
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre $(DESTDIR)$(PREFIX)/share/nacre/scripts
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre
 	install -m 0755 $(GOBIN)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
 	install -m 0755 $(GOBIN)/nacre-shim $(DESTDIR)$(PREFIX)/libexec/nacre/nacre-shim
-	install -m 0644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/nacre/scripts/
 
 clean:
 	rm -rf $(GOBIN)

@@ -3,7 +3,6 @@ package scripting
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -41,8 +40,9 @@ type match struct {
 	captures   []capture
 }
 
-// findPattern finds the first match at or after init.
-func findPattern(ctx context.Context, src, pat string, init int) (m *match, err error) {
+// findPattern finds the first match at or after init. In gmatch a ^ is a
+// character like any other: anchors is false.
+func findPattern(ctx context.Context, src, pat string, init int, anchors bool) (m *match, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e, ours := r.(error)
@@ -52,7 +52,7 @@ func findPattern(ctx context.Context, src, pat string, init int) (m *match, err 
 			m, err = nil, e
 		}
 	}()
-	anchored := strings.HasPrefix(pat, "^")
+	anchored := anchors && strings.HasPrefix(pat, "^")
 	p := 0
 	if anchored {
 		p = 1
@@ -203,20 +203,17 @@ func (m *matcher) balance(s, p int) int {
 func (m *matcher) backReference(s int, digit byte) int {
 	l := int(digit - '1')
 	if l < 0 || l >= m.level || m.captures[l].length == captureOpen {
-		panic(fmt.Errorf("invalid capture index %%%c", digit))
+		panic(errors.New("invalid capture index"))
 	}
-	text := m.captured(m.captures[l])
+	c := m.captures[l]
+	if c.length == captureHere {
+		return -1 // a position is no text
+	}
+	text := m.src[c.start : c.start+c.length]
 	if strings.HasPrefix(m.src[s:], text) {
 		return s + len(text)
 	}
 	return -1
-}
-
-func (m *matcher) captured(c capture) string {
-	if c.length < 0 {
-		return ""
-	}
-	return m.src[c.start : c.start+c.length]
 }
 
 func (m *matcher) openCapture(s, p, kind int) int {

@@ -56,16 +56,12 @@ func startIndex(i, length int) int {
 
 func (s *State) find(L *lua.LState, positions bool) (int, error) {
 	src, pat := L.CheckString(1), L.CheckString(2)
-	init := startIndex(L.OptInt(3, 1), len(src))
-	if init > len(src) {
-		L.Push(lua.LNil)
-		return 1, nil
-	}
+	init := min(startIndex(L.OptInt(3, 1), len(src)), len(src))
 	plain := positions && (L.ToBool(4) || !strings.ContainsAny(pat, "^$*+?.([%-"))
 	if plain {
 		return findPlain(L, src, pat, init), nil
 	}
-	m, err := findPattern(s.ctx, src, pat, init)
+	m, err := findPattern(s.ctx, src, pat, init, true)
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +96,7 @@ func captureValue(src string, m *match, i int) (lua.LValue, error) {
 		return lua.LString(src[m.start:m.end]), nil
 	}
 	if i >= len(m.captures) {
-		return nil, fmt.Errorf("invalid capture index %%%d", i+1)
+		return nil, errors.New("invalid capture index")
 	}
 	switch c := m.captures[i]; c.length {
 	case captureHere:
@@ -127,8 +123,7 @@ func pushCaptures(L *lua.LState, src string, m *match, whole bool) (int, error) 
 	return n, nil
 }
 
-// gmatch returns an iterator over the matches. As in Lua 5.1, a ^ is no anchor
-// here but would match nothing; it is matched as an anchor of the first match.
+// gmatch returns an iterator over the matches.
 func (s *State) gmatch(L *lua.LState) (int, error) {
 	src, pat := L.CheckString(1), L.CheckString(2)
 	at := 0
@@ -137,11 +132,11 @@ func (s *State) gmatch(L *lua.LState) (int, error) {
 			L.Push(lua.LNil)
 			return 1, nil
 		}
-		m, err := findPattern(s.ctx, src, pat, at)
+		m, err := findPattern(s.ctx, src, pat, at, false)
 		if err != nil {
 			return 0, err
 		}
-		if m == nil || strings.HasPrefix(pat, "^") && at > 0 {
+		if m == nil {
 			L.Push(lua.LNil)
 			return 1, nil
 		}
@@ -161,7 +156,7 @@ func (s *State) gsub(L *lua.LState) (int, error) {
 	var out strings.Builder
 	at, n := 0, 0
 	for n < limit && at <= len(src) {
-		m, err := findPattern(s.ctx, src, pat, at)
+		m, err := findPattern(s.ctx, src, pat, at, true)
 		if err != nil {
 			return 0, err
 		}
