@@ -198,3 +198,6 @@ replace github.com/Azure/go-ansiterm => github.com/Azure/go-ansiterm v0.0.0-2025
 
 // A filter compiler of our own in the place of a C library; see core/runtime/libseccomp/seccomp.go.
 replace github.com/seccomp/libseccomp-golang => ./core/runtime/libseccomp
+
+// docker/cli checks compose files with it; the original costs every start of nacre 9 ms. See its schema.go.
+replace github.com/santhosh-tekuri/jsonschema/v6 => ./plugins/builtin/docker/jsonschema
