@@ -85,6 +85,7 @@ type Module struct {
 	bound bindings
 	execs *execs
 	gone  *notices // removals seen by this process
+	specs *specCache
 
 	background       context.Context // of work that outlives the request that caused it
 	cancelBackground context.CancelFunc
@@ -105,6 +106,7 @@ func New(ctx context.Context, o Options) (*Module, error) {
 		bound:      bindings{of: map[string]*binding{}},
 		execs:      newExecs(),
 		gone:       newNotices(),
+		specs:      newSpecCache(),
 		background: background, cancelBackground: cancel,
 	}
 	m.tasks.Go(m.sweep)

@@ -94,7 +94,7 @@ type specColumn struct {
 
 const columns = `id, COALESCE(name, ''), image, image_id, created, status, exit_code, error, oom, started, finished, restarts, stopped, spec`
 
-func scan(row interface{ Scan(...any) error }) (*record, error) {
+func (m *Module) scan(row interface{ Scan(...any) error }) (*record, error) {
 	var r record
 	var made, started, finished int64
 	var spec []byte
@@ -104,8 +104,8 @@ func scan(row interface{ Scan(...any) error }) (*record, error) {
 		return nil, err
 	}
 	r.Created, r.StartedAt, r.FinishedAt = fromNano(made), fromNano(started), fromNano(finished)
-	var s specColumn
-	if err := json.Unmarshal(spec, &s); err != nil {
+	s, err := m.specs.decode(r.ID, spec)
+	if err != nil {
 		return nil, fmt.Errorf("read the record of container %s: %w", r.ID, err)
 	}
 	r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts = s.Config, s.HostConfig, s.Networking, s.Rootfs, s.Mounts
@@ -156,7 +156,7 @@ func (m *Module) nameTaken(ctx context.Context, name string) error {
 // find resolves a full id, a name, or the beginning of an id, in this order, as docker does.
 func (m *Module) find(ctx context.Context, nameOrID string) (*record, error) {
 	name := strings.TrimPrefix(nameOrID, "/")
-	r, err := scan(m.db.QueryRowContext(ctx, `SELECT `+columns+` FROM containers WHERE (id = ?1 OR name = ?1) AND name IS NOT NULL
+	r, err := m.scan(m.db.QueryRowContext(ctx, `SELECT `+columns+` FROM containers WHERE (id = ?1 OR name = ?1) AND name IS NOT NULL
 		ORDER BY id = ?1 DESC LIMIT 1`, name))
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		return r, wrapLookup(nameOrID, err)
@@ -189,7 +189,7 @@ func noSuchContainer(name string) error {
 
 // byID reads a record that may be in removal; errdefs.ErrNotFound when it is gone.
 func (m *Module) byID(ctx context.Context, id string) (*record, error) {
-	r, err := scan(m.db.QueryRowContext(ctx, `SELECT `+columns+` FROM containers WHERE id = ?`, id))
+	r, err := m.scan(m.db.QueryRowContext(ctx, `SELECT `+columns+` FROM containers WHERE id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, noSuchContainer(id)
 	}
@@ -204,7 +204,7 @@ func (m *Module) query(ctx context.Context, where string, args ...any) ([]*recor
 	defer rows.Close()
 	var found []*record
 	for rows.Next() {
-		r, err := scan(rows)
+		r, err := m.scan(rows)
 		if err != nil {
 			return nil, err
 		}
