@@ -67,3 +67,23 @@ func (m *Module) shimAlive(id string) (bool, error) {
 	}
 	return false, nil
 }
+
+// deathPatience is how long a shim whose connections broke may still hold its lock.
+const deathPatience = 15 * time.Second
+
+// awaitDeath waits until a shim that was killed, and whoever sweeps up behind
+// it, has let go of the lock: the kernel closes its connections first.
+func (m *Module) awaitDeath(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, deathPatience)
+	defer cancel()
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if alive, err := m.shimAlive(id); err != nil || !alive {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the end of the shim of container %s: %w", id, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}

@@ -79,10 +79,14 @@ func (m *Module) killAndWait(ctx context.Context, client *shimapi.Client, l live
 	if err != nil {
 		return err
 	}
-	if err := m.signal(ctx, client, l, unix.SIGKILL, true); err != nil {
+	if err := m.signal(ctx, client, l, unix.SIGKILL, true); err != nil && !errdefs.IsUnavailable(err) {
 		return err
 	}
-	if end := <-ended; end.Err != nil && !errdefs.IsUnavailable(end.Err) {
+	end := <-ended
+	if errdefs.IsUnavailable(end.Err) {
+		return m.awaitDeath(ctx, l.ID)
+	}
+	if end.Err != nil {
 		return fmt.Errorf("tried to kill container, but did not receive an exit event: %w", end.Err)
 	}
 	return nil

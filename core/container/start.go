@@ -129,9 +129,14 @@ func (m *Module) watch(id string, b *binding) chan<- bool {
 	}
 	m.tasks.Go(func() {
 		defer cancel()
-		if res := <-result; <-started && res.Err == nil {
-			m.report(m.settle(context.WithoutCancel(ctx), id))
+		res := <-result
+		if !<-started || res.Err != nil && !errdefs.IsUnavailable(res.Err) {
+			return
 		}
+		if res.Err != nil && m.awaitDeath(ctx, id) != nil {
+			return
+		}
+		m.report(m.settle(context.WithoutCancel(ctx), id))
 	})
 	return started
 }

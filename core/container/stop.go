@@ -53,7 +53,7 @@ func (m *Module) stop(ctx context.Context, l live, opts backend.ContainerStop) e
 	if err != nil {
 		return err
 	}
-	if err := m.signal(ctx, client, l, sig, true); err != nil && !errdefs.IsConflict(err) {
+	if err := m.signal(ctx, client, l, sig, true); err != nil && !errdefs.IsConflict(err) && !errdefs.IsUnavailable(err) {
 		return err
 	}
 	var patience <-chan time.Time
@@ -61,7 +61,12 @@ func (m *Module) stop(ctx context.Context, l live, opts backend.ContainerStop) e
 		patience = time.After(time.Duration(timeout) * time.Second)
 	}
 	select {
-	case <-ended:
+	case end := <-ended:
+		if errdefs.IsUnavailable(end.Err) {
+			if err := m.awaitDeath(ctx, l.ID); err != nil {
+				return err
+			}
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-patience:

@@ -96,7 +96,7 @@ func (m *Module) waitEnd(ctx context.Context, l live, wait waitFunc) (<-chan bac
 	return result, nil
 }
 
-// outcome is what a client hears of an end. A shim that died leaves the end to be looked up.
+// outcome is what a client hears of an end. A shim that died leaves the end to be written down by us.
 func (m *Module) outcome(ctx context.Context, l live, end shimapi.WaitResult) backend.WaitResult {
 	if end.Err == nil {
 		return backend.WaitResult{StatusCode: end.Exit.ExitCode}
@@ -104,17 +104,21 @@ func (m *Module) outcome(ctx context.Context, l live, end shimapi.WaitResult) ba
 	if !errdefs.IsUnavailable(end.Err) {
 		return backend.WaitResult{Err: end.Err}
 	}
+	err := m.awaitDeath(ctx, l.ID)
+	if err == nil {
+		err = m.settle(ctx, l.ID)
+	}
+	if err != nil {
+		return backend.WaitResult{Err: errors.Join(end.Err, err)}
+	}
 	r, err := m.byID(ctx, l.ID)
 	if errdefs.IsNotFound(err) {
 		return backend.WaitResult{StatusCode: exitLost}
 	}
-	if err == nil {
-		var now live
-		if now, err = m.look(ctx, r); err == nil {
-			return backend.WaitResult{StatusCode: now.ExitCode}
-		}
+	if err != nil {
+		return backend.WaitResult{Err: err}
 	}
-	return backend.WaitResult{Err: errors.Join(end.Err, err)}
+	return backend.WaitResult{StatusCode: r.ExitCode}
 }
 
 // waitRemoved waits for the end first, because its exit code is the answer,
