@@ -157,7 +157,7 @@ func (m *Module) settleLocked(ctx context.Context, id string) error {
 // recordEnd fills the row from the shim's last words, or, where it had no time
 // for them, from what is known.
 func (m *Module) recordEnd(ctx context.Context, r *record) error {
-	swept, err := sweep.Container(ctx, m.paths.ContainerRun(r.ID))
+	swept, err := m.sweepShim(ctx, r.ID)
 	if err != nil {
 		return err
 	}
@@ -179,6 +179,25 @@ func (m *Module) recordEnd(ctx context.Context, r *record) error {
 	r.Status, r.ExitCode, r.FinishedAt = exited, exitLost, time.Now().UTC()
 	r.Error = "the container ended with the machine"
 	return m.emitDie(r)
+}
+
+// sweepShim cleans up behind a shim that was killed. Another process that just
+// asks whether the shim lives may hold the lock for that moment, so what was
+// not swept and has not told its end is tried again.
+func (m *Module) sweepShim(ctx context.Context, id string) (swept bool, err error) {
+	for range 200 {
+		swept, err = sweep.Container(ctx, m.paths.ContainerRun(id))
+		if swept || err != nil {
+			return swept, err
+		}
+		_, told := os.Stat(filepath.Join(m.paths.Container(id), shimapi.ExitFile))
+		_, state := os.Stat(filepath.Join(m.paths.ContainerRun(id), shimapi.StateFile))
+		if told == nil || state != nil {
+			return false, nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return false, fmt.Errorf("clean up behind the shim of container %s: its lock is held: %w", id, errdefs.ErrUnavailable)
 }
 
 func (m *Module) emitDie(r *record) error {
