@@ -30,8 +30,7 @@ func (e *Engine) openImages(ctx context.Context, mirrors *mirror.Mirrors) (*imag
 	e.closers = append(e.closers, func() error {
 		cancel()
 		collecting.Wait()
-		_, err := images.Collect(context.WithoutCancel(ctx), collectBudget)
-		return err
+		return images.FinishCollecting(context.WithoutCancel(ctx), collectBudget)
 	})
 	return images, nil
 }

@@ -18,8 +18,15 @@ import (
 // is tried again finds what it had.
 const keepUnused = time.Hour
 
-// chunk bounds how long the collector keeps pulls and new containers waiting.
-const chunk = 16
+// chunk bounds how long the collector keeps pulls and new containers waiting,
+// breath is when they get their turn.
+const (
+	chunk  = 4
+	breath = 2 * leasePoll
+)
+
+// idleCollect is how often a process that lives on looks for what others left.
+const idleCollect = 30 * time.Second
 
 // Collect frees the layers of removed images, and what crashes left behind,
 // until nothing is left or the budget is used up (0: no bound). It gives way
@@ -40,23 +47,36 @@ func (s *Service) Collect(ctx context.Context, budget time.Duration) (int, error
 		if err != nil || n == 0 || ctx.Err() != nil {
 			return freed, err
 		}
+		time.Sleep(breath)
 	}
 	return freed, nil
 }
 
-// CollectInBackground collects whenever this process has removed something,
-// until ctx ends. Problems go to failed: nobody waits for an answer.
+// CollectInBackground collects whenever this process has removed something, and
+// from time to time what others could not, until ctx ends. Problems go to
+// failed: nobody waits for an answer.
 func (s *Service) CollectInBackground(ctx context.Context, failed func(error)) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.kick:
+		case <-time.After(idleCollect):
 		}
 		if _, err := s.Collect(ctx, 0); err != nil && ctx.Err() == nil {
 			failed(err)
 		}
 	}
+}
+
+// FinishCollecting is for a process that ends: if it has removed images, their
+// layers are freed as far as the budget allows. What is left is for others.
+func (s *Service) FinishCollecting(ctx context.Context, budget time.Duration) error {
+	if !s.removed.Load() {
+		return nil
+	}
+	_, err := s.Collect(ctx, budget)
+	return err
 }
 
 // clearStaging removes the half unpacked layers of pulls that were killed: the
@@ -187,7 +207,17 @@ func (s *Service) doomedLayers(ctx context.Context) ([]digest.Digest, error) {
 // freeLayer forgets a layer, then deletes its files: after a crash in between
 // the store has a layer that the index does not know, never the reverse.
 func (s *Service) freeLayer(ctx context.Context, layers storage.Store, chain digest.Digest) error {
-	if err := exec(ctx, s.store.DB, `DELETE FROM layers WHERE chain = ?`, chain.String()); err != nil {
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		l, err := layerOf(ctx, tx, chain)
+		if err != nil {
+			return fmt.Errorf("free layer %s: %w", shortID(chain), err)
+		}
+		if err := exec(ctx, tx, `DELETE FROM layers WHERE chain = ?`, chain.String()); err != nil {
+			return err
+		}
+		return exec(ctx, tx, `DELETE FROM blobs WHERE diff_id = ? AND NOT EXISTS (SELECT 1 FROM layers WHERE diff_id = ?)`, l.DiffID.String(), l.DiffID.String())
+	})
+	if err != nil {
 		return err
 	}
 	if err := layers.DeleteLayer(chain.Encoded()); err != nil && !errors.Is(err, storage.ErrLayerUnknown) {

@@ -3,6 +3,7 @@ package image_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -157,4 +158,29 @@ func TestKilledPull(t *testing.T) {
 	if left, _ := os.ReadDir(e.store.Paths.Temp()); len(left) > 0 {
 		t.Errorf("temporary files left: %v", left)
 	}
+}
+
+// Ctrl-C in the middle of a layer ends the pull at once and leaves nothing half done.
+func TestCancelledPull(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	big, err := registry.Random(7, 8<<20)
+	must(t, err)
+	push(t, r, "library/demo", "latest", registry.New("amd64", big))
+	var asked atomic.Int32
+	ref, err := reference.ParseNormalizedNamed(slow(t, r, 200*time.Millisecond, &asked) + "/library/demo:latest")
+	must(t, err)
+	e := newEngine(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var ctrlC time.Time
+	err = e.Pull(ctx, backend.Pull{Ref: ref, Progress: func(m jsonstream.Message) {
+		if m.Status == "Downloading" && m.Progress.Current > 0 && ctrlC.IsZero() {
+			ctrlC = time.Now()
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || time.Since(ctrlC) > 2*time.Second {
+		t.Errorf("the pull ended %v after Ctrl-C with %v", time.Since(ctrlC), err)
+	}
+	noStaging(t, e)
 }

@@ -16,6 +16,7 @@ package image
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/distribution/reference"
@@ -93,7 +94,9 @@ type Service struct {
 	opts  Options
 	store *store.Store
 	locks *locks
-	kick  chan struct{} // says that there may be something to collect
+
+	kick    chan struct{} // says that there may be something to collect
+	removed atomic.Bool   // this process has removed images
 }
 
 // New brings the index to the newest schema. It opens nothing else.

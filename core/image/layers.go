@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -68,7 +69,7 @@ func (p *pull) ensureLayers(ctx context.Context, src types.ImageSource, layers [
 // makeLayer makes one layer unless another pull, here or in another process,
 // does so first. It gives its slot back when it only waits.
 func (p *pull) makeLayer(ctx context.Context, store storage.Store, src types.ImageSource, job *layerJob, releaseSlot func()) error {
-	free := once(releaseSlot)
+	free := sync.OnceFunc(releaseSlot)
 	defer free()
 	held, err := p.locks.layer(ctx, job.chain, func() { p.report.status(job.name, "Waiting") })
 	if err != nil {
@@ -94,16 +95,6 @@ func (p *pull) makeLayer(ctx context.Context, store storage.Store, src types.Ima
 	p.report.status(job.name, "Pull complete")
 	close(job.made)
 	return nil
-}
-
-func once(fn func()) func() {
-	done := false
-	return func() {
-		if !done {
-			done = true
-			fn()
-		}
-	}
 }
 
 // enter makes the unpacked files a layer of the store, on top of its parent.

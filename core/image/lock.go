@@ -25,9 +25,16 @@ type locks struct{ file string }
 
 type lock struct{ f *os.File }
 
+// How often a taken lock is asked for again. The collector holds the lease for
+// milliseconds and somebody waits for a container; a layer takes its time.
+const (
+	leasePoll = time.Millisecond
+	layerPoll = 20 * time.Millisecond
+)
+
 // lease waits until no collector is at work and keeps it from starting.
 func (l *locks) lease(ctx context.Context) (*lock, error) {
-	return l.wait(ctx, unix.F_RDLCK, 0, nil)
+	return l.wait(ctx, unix.F_RDLCK, 0, leasePoll, nil)
 }
 
 // exclusive is the collector's side of lease; nil when somebody has a lease.
@@ -42,11 +49,11 @@ func (l *locks) layer(ctx context.Context, chain digest.Digest, contended func()
 		return nil, fmt.Errorf("lock layer %s: %w", chain, err)
 	}
 	offset := int64(n>>2) | 1
-	return l.wait(ctx, unix.F_WRLCK, offset, contended)
+	return l.wait(ctx, unix.F_WRLCK, offset, layerPoll, contended)
 }
 
-func (l *locks) wait(ctx context.Context, kind int16, offset int64, contended func()) (*lock, error) {
-	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
+func (l *locks) wait(ctx context.Context, kind int16, offset int64, poll time.Duration, contended func()) (*lock, error) {
+	for {
 		held, err := l.try(kind, offset)
 		if held != nil || err != nil {
 			return held, err
@@ -58,7 +65,7 @@ func (l *locks) wait(ctx context.Context, kind int16, offset int64, contended fu
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for another nacre's work on the same layers: %w", ctx.Err())
-		case <-time.After(delay):
+		case <-time.After(poll):
 		}
 	}
 }

@@ -40,6 +40,7 @@ func (s *Service) Remove(ctx context.Context, name string, opts backend.ImageRem
 	if err != nil {
 		return nil, err
 	}
+	s.removed.Store(true)
 	select {
 	case s.kick <- struct{}{}:
 	default: // it knows already

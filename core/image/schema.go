@@ -24,6 +24,7 @@ CREATE TABLE layers (
 	made_at  INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX layers_parent ON layers (parent);
+CREATE INDEX layers_diff_id ON layers (diff_id);
 
 CREATE TABLE images (
 	id              TEXT PRIMARY KEY,
