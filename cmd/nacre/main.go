@@ -19,6 +19,7 @@ func main() {
 	if reexec.Init() { // the layer store runs this program again to unpack in a chroot
 		return
 	}
+	deferCollection()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
