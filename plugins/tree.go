@@ -17,8 +17,34 @@ func NewRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(FlagError)
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.PersistentFlags().BoolP("help", "h", false, "Print usage")
+	root.PersistentFlags().Lookup("help").Hidden = true
+	root.SetUsageTemplate(usage)
+	root.SetHelpTemplate("{{.UsageString}}")
 	return root
 }
+
+// usage is laid out as the help of docker's commands. It only uses functions
+// that cobra always has: adding others would write a package variable.
+const usage = `Usage:  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+{{with (or .Long .Short)}}
+{{. | trimTrailingWhitespaces}}
+{{end}}{{if .Aliases}}
+Aliases:
+  {{.NameAndAliases}}
+{{end}}{{if .HasExample}}
+Examples:
+{{.Example | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableSubCommands}}
+Commands:
+{{- range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+{{end}}{{if .HasAvailableFlags}}
+Options:
+{{.Flags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableSubCommands}}
+Run '{{.CommandPath}} COMMAND --help' for more information on a command.
+{{end}}`
 
 // FlagError is docker's answer to a wrong flag, with the nearest flag.
 func FlagError(cmd *cobra.Command, err error) error {

@@ -27,9 +27,10 @@ func (p servePlugin) Register(_ context.Context, r *plugins.Registry) error {
 func (p servePlugin) build(*plugins.Invocation) (*cobra.Command, error) {
 	var hosts []string
 	cmd := &cobra.Command{
-		Use:   "serve [OPTIONS]",
-		Short: "Serve the engine's API on a unix socket, for docker's client and others",
-		Args:  cobra.NoArgs,
+		Use:                   "serve [OPTIONS]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Serve the engine's API on a unix socket, for docker's client and others",
+		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			e, err := p.engine.open(cmd.Context())
 			if err != nil {
@@ -39,7 +40,7 @@ func (p servePlugin) build(*plugins.Invocation) (*cobra.Command, error) {
 		},
 	}
 	cmd.Flags().StringArrayVarP(&hosts, "host", "H", []string{"unix:///run/nacre/nacre.sock"}, "Socket to listen on; may be given more than once")
-	root := &cobra.Command{Use: "nacre"}
+	root := plugins.NewRoot()
 	root.AddCommand(cmd)
 	return root, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,8 +50,25 @@ func addFlag(cmd *cobra.Command, f scripting.FlagSpec) {
 	case string:
 		cmd.Flags().StringP(f.Name, f.Short, value, f.Help)
 	case []string:
-		cmd.Flags().StringArrayP(f.Name, f.Short, value, f.Help)
+		cmd.Flags().VarP(&list{values: value}, f.Name, f.Short, f.Help)
 	}
+}
+
+// list is the value of a flag that may be given several times. The first one
+// replaces the default.
+type list struct {
+	values []string
+	given  bool
+}
+
+func (l *list) String() string { return strings.Join(l.values, ",") }
+func (l *list) Type() string   { return "list" }
+func (l *list) Set(value string) error {
+	if !l.given {
+		l.values, l.given = nil, true
+	}
+	l.values = append(l.values, value)
+	return nil
 }
 
 // flagValues reads the flags for Lua, given or not.
@@ -67,7 +85,7 @@ func (c *command) flagValues(cmd *cobra.Command) (map[string]any, error) {
 		case string:
 			value, err = cmd.Flags().GetString(f.Name)
 		case []string:
-			value, err = cmd.Flags().GetStringArray(f.Name)
+			value = cmd.Flags().Lookup(f.Name).Value.(*list).values
 		}
 		if err != nil {
 			return nil, err

@@ -117,7 +117,7 @@ func TestCommand(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	got := run(t.Context(), t, loaded(t, "greet", greet), "", "greet", "--help")
-	for _, want := range []string{"Greet someone", "nacre greet NAME [TIME]", "-l, --loud", "How often (default 1)", `(default "hello")`, "greet world"} {
+	for _, want := range []string{"Greet someone", "nacre greet NAME [TIME]", "-l, --loud", "--tag list", "How often (default 1)", `(default "hello")`, "greet world"} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("help lacks %q:\n%s", want, got.out)
 		}

@@ -30,7 +30,7 @@ func (Plugin) Register(_ context.Context, r *plugins.Registry) error {
 	return r.Add(plugins.Command{
 		Name: "mirror", Short: "Manage mirrors of registries", Group: "Management Commands",
 		Build: func(inv *plugins.Invocation) (*cobra.Command, error) {
-			root := &cobra.Command{Use: "nacre", SilenceErrors: true, SilenceUsage: true}
+			root := plugins.NewRoot()
 			root.AddCommand(newCommand(inv))
 			return root, nil
 		},
@@ -52,8 +52,8 @@ func newCommand(inv *plugins.Invocation) *cobra.Command {
 func newAdd(api *api) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use: "add [REGISTRY] URL", Short: "Add a mirror of a registry (docker.io if none is named)", Args: cli.RequiresRangeArgs(1, 2),
-		Example:           "mirror add https://mirror.example\nmirror add --name fast ghcr.io https://ghcr.mirror.example",
+		Use: "add [OPTIONS] [REGISTRY] URL", DisableFlagsInUseLine: true, Short: "Add a mirror of a registry (docker.io if none is named)", Args: cli.RequiresRangeArgs(1, 2),
+		Example:           "  mirror add https://mirror.example\n  mirror add --name fast ghcr.io https://ghcr.mirror.example",
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry, url := split(args)
@@ -63,7 +63,7 @@ func newAdd(api *api) *cobra.Command {
 			return api.add(cmd.Context(), source{Registry: registry, URL: url, Name: name, Enabled: true})
 		},
 	}
-	cmd.Flags().StringVarP(&name, "name", "n", "", "Short name for `mirror use`")
+	cmd.Flags().StringVarP(&name, "name", "n", "", "Short name, for 'mirror use'")
 	return cmd
 }
 
@@ -85,7 +85,7 @@ func newRemove(api *api) *cobra.Command {
 func newUse(inv *plugins.Invocation, api *api) *cobra.Command {
 	return &cobra.Command{
 		Use: "use [REGISTRY] URL|NAME|origin", Short: "Try this source first (origin: the registry itself)", Args: cli.RequiresRangeArgs(1, 2),
-		Example:           "mirror use fast\nmirror use ghcr.io origin",
+		Example:           "  mirror use fast\n  mirror use ghcr.io origin",
 		ValidArgsFunction: api.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry, which := split(args)

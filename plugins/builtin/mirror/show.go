@@ -22,7 +22,7 @@ const formatHelp = `Format output using a custom template:
 func newList(inv *plugins.Invocation, api *api) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "ls [REGISTRY]", Aliases: []string{"list"}, Short: "List mirrors", Args: cli.RequiresMaxArgs(1),
+		Use: "ls [OPTIONS] [REGISTRY]", DisableFlagsInUseLine: true, Aliases: []string{"list"}, Short: "List mirrors", Args: cli.RequiresMaxArgs(1),
 		ValidArgsFunction: api.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := api.list(cmd.Context())
@@ -46,7 +46,7 @@ func newList(inv *plugins.Invocation, api *api) *cobra.Command {
 func newTest(inv *plugins.Invocation, api *api) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "test [REGISTRY]", Short: "Ask all sources at the same time and tell which step failed", Args: cli.RequiresMaxArgs(1),
+		Use: "test [OPTIONS] [REGISTRY]", DisableFlagsInUseLine: true, Short: "Ask all sources at the same time and tell which step failed", Args: cli.RequiresMaxArgs(1),
 		ValidArgsFunction: api.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry := ""

@@ -49,11 +49,12 @@ type options struct {
 
 func build(inv *plugins.Invocation) (*cobra.Command, error) {
 	o := &options{}
-	root := &cobra.Command{Use: "nacre"}
+	root := plugins.NewRoot()
 	cmd := &cobra.Command{
-		Use:   "xargs [OPTIONS] [COMMAND [ARG...]]",
-		Short: "Run a command with arguments read from the input",
-		RunE:  func(cmd *cobra.Command, words []string) error { return o.run(cmd, inv, words) },
+		Use:                   "xargs [OPTIONS] [COMMAND [ARG...]]",
+		Short:                 "Run a command with arguments read from the input",
+		DisableFlagsInUseLine: true,
+		RunE:                  func(cmd *cobra.Command, words []string) error { return o.run(cmd, inv, words) },
 	}
 	o.flags(cmd.Flags())
 	root.AddCommand(cmd)
