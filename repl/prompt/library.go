@@ -60,6 +60,7 @@ type library struct {
 	ending  bool // the line is done: the next thing to read is Enter
 	done    bool // the line is delivered; the host may be at the next one already
 	entered bool // Enter was handed over: nothing is read any more
+	reading bool // the host is asked for keys
 	dead    bool // Input panicked: the library's reader must end
 }
 
@@ -156,7 +157,30 @@ func (l *library) Read() (b []byte, err error) {
 	if b, err, stop := l.next(); stop {
 		return b, err
 	}
+	defer l.setReading(false)
 	return l.hand(l.host.keys(), sequenceWork), nil
+}
+
+func (l *library) setReading(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reading = on
+	l.changed.Broadcast()
+}
+
+// stopReading waits, after a death, until nothing reads keys any more; wake
+// makes the host's wait for keys end.
+func (l *library) stopReading(wake func()) {
+	for range 100 {
+		l.mu.Lock()
+		reading := l.reading
+		l.mu.Unlock()
+		if !reading {
+			return
+		}
+		wake()
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // next waits until the loop has taken what was handed over and says what is
@@ -183,6 +207,7 @@ func (l *library) next() (b []byte, err error, stop bool) {
 		l.changed.Broadcast()
 		return sequenceWork, nil, true
 	}
+	l.reading = true
 	return nil, nil, false
 }
 

@@ -214,6 +214,7 @@ func (e *Editor) runLibrary() {
 // recoverFrom gives the terminal back after a panic in the editor and makes a
 // new library for the next line.
 func (e *Editor) recoverFrom(err error, out chan<- result) {
+	e.lib.stopReading(e.tty.interrupt)
 	e.cancelCompletion()
 	_, _ = e.opt.Out.WriteString(pasteOff + showCursor + "\x1b[0m\r\n")
 	err = errors.Join(err, e.tty.restore())

@@ -240,6 +240,8 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 	s.Want(p)
 	s.Send("panic now")
 	s.Contains("error: the line editor failed: highlighting failed")
+	s.Until("the prompt", func() bool { return strings.HasSuffix(s.Screen(), strings.TrimRight(p, " ")) })
+	time.Sleep(50 * time.Millisecond)
 	s.Send("ok\r")
 	s.Contains("[ok]")
 	s.Send("exit\r")
