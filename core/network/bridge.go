@@ -86,7 +86,7 @@ func (n *Networks) lookAtBridge(rec netRecord, ifs ifaces) (b bridge, ok bool, e
 		return bridge{}, false, err
 	}
 	for _, s := range n.sysctls() {
-		if value, err := os.ReadFile(s.path); err != nil || strings.TrimSpace(string(value)) != s.value {
+		if !s.isSet() {
 			return bridge{}, false, nil
 		}
 	}
@@ -118,6 +118,11 @@ func rejoin(name string, present []endpoint) error {
 }
 
 type sysctl struct{ path, value string }
+
+func (s sysctl) isSet() bool {
+	value, err := os.ReadFile(s.path)
+	return err == nil && strings.TrimSpace(string(value)) == s.value
+}
 
 // sysctls are what the kernel must allow: forwarding between the bridge and
 // the host's other interfaces, and packets from 127.0.0.1 leaving over the
@@ -160,6 +165,9 @@ func (n *Networks) buildBridge(subnet netip.Prefix) error {
 		return err
 	}
 	for _, s := range n.sysctls() {
+		if s.isSet() {
+			continue // /proc/sys may be read-only
+		}
 		if err := os.WriteFile(s.path, []byte(s.value), 0); err != nil {
 			return err
 		}

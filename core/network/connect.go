@@ -300,6 +300,9 @@ func (n *Networks) join(ctx context.Context, want wanted, r ready, linked func()
 	}
 	configured := configure(ep, n.bridge, r.bridge, netns)
 	if err = n.publish(r.bridge.subnet, c, ep); err == nil {
+		err = forgetFlows(ep.ports)
+	}
+	if err == nil {
 		err = n.recordEndpoint(ctx, c.dead, c.released, ep)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/google/nftables"
@@ -191,6 +192,56 @@ func TestAReleasedPortIsFreeAtOnce(t *testing.T) {
 	if _, err := call(h.ns, "tcp", "127.0.0.1:8080"); err != nil {
 		t.Errorf("port after a restart: %v", err)
 	}
+}
+
+// A UDP peer that does not pause keeps its flow in the kernel.
+func TestUDPFlowsFollowThePort(t *testing.T) {
+	h := newTestHost(t)
+	first := h.start(t, "first", bindings(":8080:80/udp"))
+	answerUDP(t, first.ns, ":80", "first")
+	var peer net.Conn
+	check(t, inNetNS(h.other, func() (err error) {
+		peer, err = net.Dial("udp4", "10.99.0.1:8080")
+		return err
+	}))
+	defer peer.Close()
+	ask := func() string {
+		peer.SetDeadline(time.Now().Add(time.Second))
+		_, err := peer.Write([]byte("?"))
+		check(t, err)
+		answer := make([]byte, 64)
+		n, err := peer.Read(answer)
+		check(t, err)
+		return string(answer[:n])
+	}
+	if got := ask(); got != "first" {
+		t.Fatalf("%q answers, want first", got)
+	}
+	check(t, h.Disconnect(t.Context(), "first"))
+	second := h.start(t, "second", bindings(":8080:80/udp"))
+	answerUDP(t, second.ns, ":80", "second")
+	if got := ask(); got != "second" {
+		t.Errorf("%q answers on the port that second publishes", got)
+	}
+}
+
+func answerUDP(t *testing.T, ns int, address, text string) {
+	t.Helper()
+	var conn net.PacketConn
+	check(t, inNetNS(ns, func() (err error) {
+		conn, err = net.ListenPacket("udp4", address)
+		return err
+	}))
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		for buf := make([]byte, 64); ; {
+			_, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			conn.WriteTo([]byte(text), from)
+		}
+	}()
 }
 
 // A process of the host may want the port of a container that has ended.

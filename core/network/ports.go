@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -217,4 +218,32 @@ func ephemeralPorts() (first, last uint16) {
 		return 32768, 60999
 	}
 	return first, last
+}
+
+// forgetFlows makes the kernel forget the UDP flows towards newly published
+// ports: it would go on sending them to the container that had the port
+// before, for as long as the peer does not pause.
+func forgetFlows(ports []publication) error {
+	var filters []netlink.CustomConntrackFilter
+	for _, p := range ports {
+		if p.proto != network.UDP {
+			continue
+		}
+		f := &netlink.ConntrackFilter{}
+		if err := errors.Join(f.AddProtocol(unix.IPPROTO_UDP), f.AddPort(netlink.ConntrackOrigDstPort, p.hostPort)); err != nil {
+			return fmt.Errorf("forget the flows to port %d/udp: %w", p.hostPort, err)
+		}
+		filters = append(filters, f)
+	}
+	if filters == nil {
+		return nil
+	}
+	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, filters...)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil // a kernel without nf_conntrack_netlink: the flows end by themselves after a pause
+	}
+	if err != nil {
+		return fmt.Errorf("forget the flows to published UDP ports: %w", err)
+	}
+	return nil
 }

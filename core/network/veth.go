@@ -63,8 +63,8 @@ func configure(ep *endpoint, bridge string, b bridge, netns int) <-chan error {
 	return done
 }
 
-// runningPatience is far more than the kernel needs.
-const runningPatience = 2 * time.Second
+// runningPatience is far more than the kernel needs, also on a busy machine.
+const runningPatience = 10 * time.Second
 
 // awaitRunning waits until packets pass an interface that has just been brought
 // up. The kernel's link watch does that in its own time, and until then the
