@@ -474,6 +474,18 @@ func TestAttachNoticesTheClientsEnd(t *testing.T) {
 	}
 }
 
+func TestAPanicIsAnAnswer(t *testing.T) {
+	f := &images{pull: func(backend.Pull) error { panic("a fault") }}
+	_, c := serve(t, Backends{Images: f})
+	resp, body := send(t, c, "POST", "/images/create?fromImage=busybox&tag=1", "")
+	if resp.StatusCode != 500 || !strings.Contains(body, "a fault") {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	if resp, _ := send(t, c, "GET", "/_ping", ""); resp.StatusCode != 200 {
+		t.Error("the server is gone")
+	}
+}
+
 func TestErrorClasses(t *testing.T) {
 	for err, want := range map[error]int{
 		fmt.Errorf("x: %w", errdefs.ErrNotFound):                                     404,

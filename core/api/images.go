@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/filter"
 )
 
 // imageRoutes. Names of images hold slashes, so the routes that end in a verb
@@ -57,6 +58,13 @@ func (s *server) listImages(w http.ResponseWriter, r *request) error {
 	}
 	for i := range list {
 		list[i].RepoTags, list[i].RepoDigests = orEmpty(list[i].RepoTags), orEmpty(list[i].RepoDigests)
+	}
+	if r.flag("manifests") && s.Containers != nil { // the list as a tree says what is in use
+		containers, err := s.Containers.List(r.Context(), backend.ContainerList{All: true, Filters: filter.Args{}})
+		if err != nil {
+			return err
+		}
+		countUsers(list, containers)
 	}
 	if r.before("1.44") {
 		return replyList(w, legacyImages(list, r.version), nil)

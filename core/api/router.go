@@ -2,10 +2,14 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/url"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"github.com/moby/moby/client"
@@ -20,12 +24,16 @@ const (
 
 // Options is what the handler says about its engine in headers.
 type Options struct {
-	Version string // of nacre, for the Server header
+	Version string      // of nacre, for the Server header
+	Log     *log.Logger // faults of this program; nil: nothing
 }
 
 // New returns the handler for the whole API: every route under its plain path
 // and under /v1.NN.
 func New(backends Backends, opts Options) http.Handler {
+	if opts.Log == nil {
+		opts.Log = log.New(io.Discard, "", 0)
+	}
 	s := &server{Backends: backends, opts: opts, mux: http.NewServeMux()}
 	for _, routes := range [][]route{
 		s.systemRoutes(), s.imageRoutes(), s.containerRoutes(), s.streamRoutes(), s.execRoutes(),
@@ -132,10 +140,21 @@ func (s *server) adapt(rt route) http.Handler {
 			writeError(w, errPageNotFound)
 			return
 		}
+		defer s.recovered(w, hr)
 		version, _ := hr.Context().Value(versionKey{}).(string)
 		r := &request{Request: hr, version: version, query: hr.URL.Query()}
 		if err := rt.handle(w, r); err != nil {
 			writeError(w, err)
 		}
 	})
+}
+
+// recovered makes an answer of a panic: the shell must outlive its engine's faults.
+func (s *server) recovered(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s.opts.Log.Printf("panic in %s %s: %v\n%s", r.Method, r.URL.Path, v, debug.Stack())
+	writeError(w, fmt.Errorf("internal error in %s %s: %v", r.Method, r.URL.Path, v))
 }

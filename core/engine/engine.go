@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -84,7 +85,7 @@ func Open(ctx context.Context, paths store.Paths, opts Options) (*Engine, error)
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.cancel = cancel
 	e.server = &http.Server{
-		Handler:           e.counted(api.New(backends, api.Options{Version: opts.Version})),
+		Handler:           e.counted(api.New(backends, api.Options{Version: opts.Version, Log: opts.Log})),
 		ErrorLog:          logger(opts.Log),
 		ReadHeaderTimeout: time.Minute,
 		BaseContext:       func(net.Listener) context.Context { return base },
@@ -134,9 +135,5 @@ func logger(given *log.Logger) *log.Logger {
 	if given != nil {
 		return given
 	}
-	return log.New(discard{}, "", 0)
+	return log.New(io.Discard, "", 0)
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }

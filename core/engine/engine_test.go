@@ -133,7 +133,7 @@ func TestServeReplacesOnlyADeadSocket(t *testing.T) {
 
 func TestServeRefusesOtherHosts(t *testing.T) {
 	e := open(t, Options{})
-	for _, host := range []string{"tcp://127.0.0.1:2375", "npipe://x", "unix://", "/run/x.sock", ""} {
+	for _, host := range []string{"tcp://127.0.0.1:2375", "npipe://x", "unix://", "/run/x.sock", "", "unix:///" + strings.Repeat("x", 200)} {
 		if err := e.Serve(t.Context(), []string{host}); !errdefs.IsInvalidArgument(err) {
 			t.Errorf("%q: %v", host, err)
 		}

@@ -22,6 +22,9 @@ import (
 // serveGrace is how long requests may go on after Serve was told to end.
 const serveGrace = 5 * time.Second
 
+// longestSocket is the kernel's bound of a socket's path, unix(7).
+const longestSocket = 107
+
 // Serve serves the API on the hosts, unix://PATH or fd:// (the sockets that
 // systemd passes), until the context ends. It fails with
 // errdefs.ErrInvalidArgument on other hosts and errdefs.ErrUnavailable when
@@ -116,6 +119,9 @@ func listenUnix(path string) (net.Listener, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if len(path) > longestSocket {
+		return nil, badHost("listen on %s: the path has %d characters, a socket's may have %d", path, len(path), longestSocket)
 	}
 	if err := makeWay(path); err != nil {
 		return nil, err
