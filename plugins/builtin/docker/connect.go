@@ -4,6 +4,9 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
+
+	"github.com/docker/cli/cli/command"
 
 	"github.com/nacre-sh/nacre/plugins"
 )
@@ -18,9 +21,13 @@ func (p *Plugin) Connect(ctx context.Context, inv *plugins.Invocation) (net.Conn
 		Dir: inv.Dir, Env: inv.Env, Engine: inv.Engine, Globals: inv.Globals,
 	}
 	defer own.End()
-	s, err := newSession(own)
+	cli, err := command.NewDockerCli(
+		command.WithInputStream(io.NopCloser(strings.NewReader(""))), command.WithCombinedStreams(io.Discard))
 	if err != nil {
 		return nil, err
 	}
-	return s.cli.Client().Dialer()(ctx)
+	if err := open(cli, own); err != nil {
+		return nil, err
+	}
+	return cli.Client().Dialer()(ctx)
 }

@@ -17,13 +17,10 @@ package docker
 
 import (
 	"context"
-	"io"
 	"runtime/debug"
 	"slices"
 	"strings"
 
-	"github.com/docker/cli/cli/command"
-	"github.com/docker/cli/cli/command/commands"
 	"github.com/docker/cli/cli/version"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -47,7 +44,10 @@ type Options struct {
 }
 
 // Plugin is the built-in plugin that provides docker's commands.
-type Plugin struct{ options Options }
+type Plugin struct {
+	options Options
+	trees   nursery
+}
 
 // New returns the plugin.
 func New(o Options) *Plugin {
@@ -112,17 +112,13 @@ func (p *Plugin) Register(_ context.Context, r *plugins.Registry) error {
 
 // catalogue builds one tree to learn the names, headings and one-line helps.
 func (p *Plugin) catalogue() ([]plugins.Command, error) {
-	cli, err := command.NewDockerCli(
-		command.WithInputStream(io.NopCloser(strings.NewReader(""))), command.WithCombinedStreams(io.Discard))
+	t, err := newTree()
 	if err != nil {
 		return nil, err
 	}
-	root := &cobra.Command{Use: "nacre"}
-	commands.AddCommands(root, cli)
-	defer plugins.ForgetCompletions(root)
 	var list []plugins.Command
-	for _, c := range root.Commands() {
-		if slices.Contains(p.options.Except, c.Name()) {
+	for _, c := range t.root.Commands() {
+		if slices.Contains(p.options.Except, c.Name()) || c.Name() == noHelp {
 			continue
 		}
 		list = append(list, plugins.Command{
@@ -130,6 +126,7 @@ func (p *Plugin) catalogue() ([]plugins.Command, error) {
 			Build: p.build,
 		})
 	}
+	p.trees.put(t)
 	return list, nil
 }
 
@@ -148,11 +145,13 @@ func group(c *cobra.Command) string {
 
 // build makes the tree for one invocation.
 func (p *Plugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
-	s, err := newSession(inv)
+	t, err := p.trees.take()
 	if err != nil {
 		return nil, err
 	}
-	root := newRoot(s)
-	inv.Defer(func() { plugins.ForgetCompletions(root) })
-	return root, nil
+	inv.Defer(t.forget)
+	if inv.Interactive {
+		inv.Defer(func() { go p.trees.grow() })
+	}
+	return t.root, prepare(t, inv)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
 	"github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 )
@@ -24,14 +25,14 @@ const resetWarning = `WARNING! This will remove:
 Are you sure you want to continue? [y/N] `
 
 // newReset is `system reset`, which docker lacks: it empties the engine.
-func newReset(s *session) *cobra.Command {
+func newReset(docker *command.DockerCli) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "reset [OPTIONS]", Short: "Remove all containers, images, volumes and networks of this engine", Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !force {
-				fmt.Fprint(s.cli.Out(), resetWarning)
-				answer, err := bufio.NewReader(s.cli.In()).ReadString('\n')
+				fmt.Fprint(docker.Out(), resetWarning)
+				answer, err := bufio.NewReader(docker.In()).ReadString('\n')
 				if err != nil && answer == "" {
 					return fmt.Errorf("system reset has been canceled: %w\nhint: --force does not ask", err)
 				}
@@ -39,7 +40,7 @@ func newReset(s *session) *cobra.Command {
 					return errors.New("system reset has been canceled")
 				}
 			}
-			return reset(cmd.Context(), s.cli.Client())
+			return reset(cmd.Context(), docker.Client())
 		},
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "Do not prompt for confirmation")

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/command/commands"
 	"github.com/spf13/cobra"
 
@@ -24,8 +25,11 @@ var template = sync.OnceValue(func() *cobra.Command {
 
 func setup() { template() }
 
-// newRoot builds a fresh tree of docker's commands around a session.
-func newRoot(s *session) *cobra.Command {
+// noHelp takes the place of cobra's help command; nacre has its own.
+const noHelp = "no-help"
+
+// newRoot builds a fresh tree of docker's commands around a DockerCli.
+func newRoot(docker *command.DockerCli) *cobra.Command {
 	root := &cobra.Command{
 		Use:                   "nacre [OPTIONS] COMMAND [ARG...]",
 		SilenceUsage:          true,
@@ -33,24 +37,21 @@ func newRoot(s *session) *cobra.Command {
 		TraverseChildren:      true,
 		DisableFlagsInUseLine: true,
 		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
-		PersistentPreRunE:     func(cmd *cobra.Command, _ []string) error { return supported(cmd, s.cli) },
+		PersistentPreRunE:     func(cmd *cobra.Command, _ []string) error { return supported(cmd, docker) },
 	}
-	root.SetIn(s.cli.In())
-	root.SetOut(s.cli.Out())
-	root.SetErr(s.cli.Err())
 	root.SetUsageTemplate(template().UsageTemplate())
 	root.SetHelpTemplate(template().HelpTemplate())
 	root.SetFlagErrorFunc(plugins.FlagError)
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.SetHelpCommand(&cobra.Command{Use: noHelp, Hidden: true})
 	root.PersistentFlags().BoolP("help", "h", false, "Print usage")
 	root.PersistentFlags().MarkShorthandDeprecated("help", "use --help")
 	root.PersistentFlags().Lookup("help").Hidden = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	commands.AddCommands(root, s.cli)
+	commands.AddCommands(root, docker)
 	if system, _, err := root.Find([]string{"system"}); err == nil {
-		system.AddCommand(newReset(s))
+		system.AddCommand(newReset(docker))
 	}
-	visit(root, func(c *cobra.Command) { adapt(c, s) })
+	visit(root, func(c *cobra.Command) { adapt(c, docker) })
 	return root
 }
 
@@ -63,15 +64,15 @@ func visit(c *cobra.Command, f func(*cobra.Command)) {
 
 // adapt changes what a docker command says and returns where it would speak as
 // the program `docker`.
-func adapt(c *cobra.Command, s *session) {
+func adapt(c *cobra.Command, docker *command.DockerCli) {
 	if names, ok := c.Annotations["aliases"]; ok {
 		c.Annotations["aliases"] = strings.ReplaceAll(names, "docker ", "nacre ")
 	}
 	c.Example = strings.ReplaceAll(c.Example, "docker ", "nacre ")
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
-			if listsImages(cmd) && s.cli.ConfigFile().ImagesFormat == "" {
-				s.cli.ConfigFile().ImagesFormat = "table" // the list with REPOSITORY and TAG; such a command never saves the file
+			if listsImages(cmd) && docker.ConfigFile().ImagesFormat == "" {
+				docker.ConfigFile().ImagesFormat = "table" // the list with REPOSITORY and TAG; such a command never saves the file
 			}
 			return translate(run(cmd, args))
 		}

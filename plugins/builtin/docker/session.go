@@ -21,31 +21,31 @@ type session struct {
 	cli *command.DockerCli
 }
 
-// newSession resolves where the invocation's requests go and prepares a
-// DockerCli for it. Nothing is dialled before a command asks for it.
-func newSession(inv *plugins.Invocation) (*session, error) {
-	g := newGlobals()
-	if err := g.apply(inv); err != nil {
-		return nil, err
-	}
-	if _, err := logrus.ParseLevel(g.options.LogLevel); err != nil { // the library would exit the process
-		return nil, fmt.Errorf("unable to parse logging level: %s", g.options.LogLevel)
-	}
+// prepare makes a tree ready to run for an invocation.
+func prepare(t *tree, inv *plugins.Invocation) error {
 	in, release := ownInput(inv.In)
 	inv.Defer(release)
-	cli, err := command.NewDockerCli(
-		command.WithInputStream(in),
-		command.WithOutputStream(orDiscard(inv.Out)),
-		command.WithErrorStream(orDiscard(inv.Err)),
-	)
-	if err != nil {
-		return nil, err
+	if err := t.bind(in, orDiscard(inv.Out), orDiscard(inv.Err)); err != nil {
+		return err
+	}
+	return open(t.cli, inv)
+}
+
+// open resolves where an invocation's requests go. Nothing is dialled before a
+// command asks for it.
+func open(cli *command.DockerCli, inv *plugins.Invocation) error {
+	g := newGlobals()
+	if err := g.apply(inv); err != nil {
+		return err
+	}
+	if _, err := logrus.ParseLevel(g.options.LogLevel); err != nil { // the library would exit the process
+		return fmt.Errorf("unable to parse logging level: %s", g.options.LogLevel)
 	}
 	s := &session{inv: inv, cli: cli}
 	if err := s.initialize(g); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.connect(g)
+	return s.connect(g)
 }
 
 // configDir guards docker/cli's one package variable that an option changes.
