@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -24,8 +25,10 @@ const (
 	// it is docker's, too.
 	drainPatience = 2 * time.Second
 	// warmLimit is how long a bound shim stays prepared for a start that does not come.
-	warmLimit  = 250 * time.Millisecond
-	runtimeDir = "runtime" // libcontainer's own state, in the run folder
+	warmLimit = 250 * time.Millisecond
+	// settledAfter is when a container that still runs is one that runs for long.
+	settledAfter = time.Second
+	runtimeDir   = "runtime" // libcontainer's own state, in the run folder
 )
 
 // container is the life of one container: bound, running (or paused),
@@ -98,6 +101,7 @@ func (c *container) run(start *shimapi.Start) (pid int, err error) {
 		return 0, err
 	}
 	go c.supervise()
+	time.AfterFunc(settledAfter, debug.FreeOSMemory) // a start takes memory that running does not
 	return c.init.Pid, nil
 }
 
