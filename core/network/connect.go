@@ -5,21 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
-	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/google/nftables"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/backend"
 )
-
-// dyingPatience is how long a wanted port's owner may take to vanish: the
-// kernel takes a namespace down some milliseconds after its last process.
-const dyingPatience = 300 * time.Millisecond
 
 // Connect joins a container to the network that its host configuration names.
 // It is called before every start, with a namespace that has only lo; a
@@ -73,27 +66,6 @@ func (n *Networks) Disconnect(ctx context.Context, containerID string) error {
 		return err
 	}
 	return n.recordEndpoint(ctx, nil, c.released, nil)
-}
-
-// withdraw removes the ports of ended containers from the packet rules, if there are any rules.
-func (n *Networks) withdraw(ctx context.Context, c *census) error {
-	if len(c.withdrawn()) == 0 {
-		return nil
-	}
-	nets, err := n.networks(ctx)
-	if err != nil {
-		return err
-	}
-	return n.withRules(nets[network.NetworkBridge].subnet, func(rules *ruleset, conn *nftables.Conn) error {
-		intact, err := rules.intact(conn)
-		if err != nil || !intact {
-			return err // the next Connect builds them anew
-		}
-		if rules.update(conn, c.withdrawn(), nil) == nil {
-			return nil
-		}
-		return rules.rebuild(conn, c.published())
-	})
 }
 
 func (n *Networks) connectHost(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
@@ -317,130 +289,4 @@ func (n *Networks) join(ctx context.Context, want wanted, r ready, linked func()
 func (n *Networks) undo(ctx context.Context, ep *endpoint) {
 	// An error here changes nothing for the caller: the next Connect sweeps.
 	_ = n.Disconnect(ctx, ep.container)
-}
-
-// census sorts the recorded endpoints by what the kernel knows of them.
-type census struct {
-	alive    []endpoint
-	released []endpoint // their container has ended, their interface is still there
-	dead     []endpoint // their interface is gone
-}
-
-// takeCensus looks at every endpoint's interface. An earlier endpoint of the
-// container that starts now counts as released.
-func takeCensus(recorded []endpoint, ifs ifaces, starting string) (*census, error) {
-	c := &census{}
-	for _, e := range recorded {
-		exists, err := ifs.exists(e.veth)
-		switch {
-		case err != nil:
-			return nil, err
-		case !exists:
-			c.dead = append(c.dead, e)
-		case e.released || e.container == starting:
-			c.released = append(c.released, e)
-		default:
-			c.alive = append(c.alive, e)
-		}
-	}
-	return c, nil
-}
-
-// present are the endpoints whose address a kernel still answers for.
-func (c *census) present() []endpoint { return slices.Concat(c.alive, c.released) }
-
-// withdrawn are the ports that nobody uses any more.
-func (c *census) withdrawn() []publication {
-	var ports []publication
-	for _, e := range slices.Concat(c.released, c.dead) {
-		ports = append(ports, e.ports...)
-	}
-	return ports
-}
-
-// allocatePorts chooses the host's ports. Where a container is in the way,
-// it gets a moment to prove itself dead.
-func (c *census) allocatePorts(requests []portRequest, ep *endpoint, ifs ifaces) error {
-	deadline := time.Now().Add(dyingPatience)
-	for {
-		ep.ports = nil
-		err := newPortTable(c.alive).allocate(requests, ep)
-		owner := ownerInTheWay(err)
-		if owner == nil || time.Now().After(deadline) {
-			return err
-		}
-		exists, lookErr := ifs.exists(owner.veth)
-		if lookErr != nil {
-			return lookErr
-		}
-		if exists {
-			time.Sleep(5 * time.Millisecond)
-			continue
-		}
-		id := owner.id
-		c.dead = append(c.dead, *owner)
-		c.alive = slices.DeleteFunc(c.alive, func(e endpoint) bool { return e.id == id })
-	}
-}
-
-// newEndpoint gives the container the lowest free address of the subnet.
-func newEndpoint(want wanted, b bridge, present []endpoint) (*endpoint, error) {
-	used := map[netip.Addr]bool{b.gateway: true}
-	for _, e := range present {
-		used[e.address] = true
-	}
-	address := b.gateway.Next()
-	for used[address] {
-		address = address.Next()
-	}
-	if !b.subnet.Contains(address.Next()) { // the last one is the broadcast address
-		return nil, errdefs.ErrResourceExhausted.WithMessage(fmt.Sprintf("no available IPv4 addresses on this network's address pools: %s (%s)", network.NetworkBridge, b.subnet))
-	}
-	ep := &endpoint{id: want.id, container: want.container, name: want.name, address: address, mac: want.mac, veth: want.veth()}
-	if ep.mac == nil {
-		ep.mac = macOf(address)
-	}
-	return ep, nil
-}
-
-// published are the ports of the living.
-func (c *census) published() (ports []publication) {
-	for _, e := range c.alive {
-		ports = append(ports, e.ports...)
-	}
-	return ports
-}
-
-// publish makes the packet rules say what the records are about to say:
-// usually one element more, or nothing to do.
-func (n *Networks) publish(subnet netip.Prefix, c *census, ep *endpoint) error {
-	return n.withRules(subnet, func(rules *ruleset, conn *nftables.Conn) error {
-		intact, err := rules.intact(conn)
-		if err != nil {
-			return err
-		}
-		withdrawn := c.withdrawn()
-		if intact && len(withdrawn) == 0 && len(ep.ports) == 0 {
-			return nil
-		}
-		if intact && rules.update(conn, withdrawn, ep.ports) == nil {
-			return nil
-		}
-		return rules.rebuild(conn, slices.Concat(c.published(), ep.ports))
-	})
-}
-
-// settling is how long the kernel needs to free what a rule change has removed.
-const settling = 100 * time.Millisecond
-
-// withRules works on this engine's packet rules.
-func (n *Networks) withRules(subnet netip.Prefix, work func(*ruleset, *nftables.Conn) error) error {
-	conn, err := nftables.New(nftables.AsLasting())
-	if err != nil {
-		return fmt.Errorf("open netlink for packet rules: %w", err)
-	}
-	// Right after a removal, to close the socket takes some 10 ms, with the
-	// kernel's lock on all rules held; a little later it costs nothing.
-	time.AfterFunc(settling, func() { conn.CloseLasting() })
-	return work(newRuleset(n.table, n.bridge, subnet), conn)
 }
