@@ -33,17 +33,22 @@ func (s *Service) Prune(ctx context.Context, filters filter.Args) ([]image.Delet
 	if err != nil {
 		return nil, 0, err
 	}
+	// Now, because the collector forgets layers as soon as they are free to go.
+	sizes, err := s.layerSizes(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
 	out := []image.DeleteResponse{}
+	var freed uint64
 	for _, r := range candidates {
 		removed, err := s.pruneOne(ctx, sel, r, danglingOnly)
 		if err != nil {
-			return out, 0, err
+			return out, freed, err
 		}
 		out = append(out, removed...)
-	}
-	freed, err := s.sizeOf(ctx, out)
-	if err != nil {
-		return out, 0, err
+		for _, d := range removed {
+			freed += uint64(sizes[digest.Digest(d.Deleted)])
+		}
 	}
 	return out, freed, s.emit(events.ActionPrune, "", "", map[string]string{"reclaimed": strconv.FormatUint(freed, 10)})
 }
@@ -86,8 +91,7 @@ func (s *Service) removeIfFree(ctx context.Context, name string) ([]image.Delete
 	return removed, err
 }
 
-// sizeOf adds up the layers among the deleted things.
-func (s *Service) sizeOf(ctx context.Context, removed []image.DeleteResponse) (uint64, error) {
+func (s *Service) layerSizes(ctx context.Context) (map[digest.Digest]int64, error) {
 	sizes := map[digest.Digest]int64{}
 	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
 		var chain digest.Digest
@@ -96,9 +100,5 @@ func (s *Service) sizeOf(ctx context.Context, removed []image.DeleteResponse) (u
 		sizes[chain] = size
 		return err
 	}, `SELECT chain, size FROM layers`)
-	var sum int64
-	for _, r := range removed {
-		sum += sizes[digest.Digest(r.Deleted)]
-	}
-	return uint64(sum), err
+	return sizes, err
 }
