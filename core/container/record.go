@@ -176,6 +176,19 @@ func (m *Module) find(ctx context.Context, nameOrID string) (*record, error) {
 	return found[0], nil
 }
 
+// resolve is find for whoever reads the record again under the lock: a full id
+// is taken at its word.
+func (m *Module) resolve(ctx context.Context, nameOrID string) (id string, err error) {
+	if len(nameOrID) == 64 && strings.Trim(nameOrID, "0123456789abcdef") == "" {
+		return nameOrID, nil
+	}
+	r, err := m.find(ctx, nameOrID)
+	if err != nil {
+		return "", err
+	}
+	return r.ID, nil
+}
+
 func wrapLookup(name string, err error) error {
 	if err == nil {
 		return nil

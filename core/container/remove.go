@@ -26,11 +26,11 @@ func (m *Module) Remove(ctx context.Context, name string, opts backend.Container
 	if opts.Link {
 		return errdefs.ErrNotImplemented.WithMessage("--link is not supported by nacre's own engine")
 	}
-	r, err := m.find(ctx, name)
+	id, err := m.resolve(ctx, name)
 	if err != nil {
 		return err
 	}
-	return m.removeContainer(ctx, r.ID, opts)
+	return m.removeContainer(ctx, id, opts)
 }
 
 func (m *Module) removeContainer(ctx context.Context, id string, opts backend.ContainerRemove) error {
@@ -121,10 +121,11 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 	return m.erase(ctx, r, o.volumes)
 }
 
-// erase deletes what a marked container has left, and its row last.
+// erase deletes what a marked container has left, and its row last. Of its
+// network nothing is left but a record, which goes when an address is wanted.
 func (m *Module) erase(ctx context.Context, r *record, volumes bool) error {
 	defer m.trace.span("remove: erase")()
-	errs := []error{m.networks.Disconnect(ctx, r.ID)}
+	var errs []error
 	if slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume }) {
 		errs = append(errs, m.volumes.Release(ctx, r.ID, volumes))
 	}

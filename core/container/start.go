@@ -23,11 +23,11 @@ import (
 func (m *Module) Start(ctx context.Context, name, detachKeys string) error {
 	done := m.trace.span("start")
 	defer done()
-	found, err := m.find(ctx, name)
+	id, err := m.resolve(ctx, name)
 	if err != nil {
 		return err
 	}
-	return m.startContainer(ctx, found.ID)
+	return m.startContainer(ctx, id)
 }
 
 func (m *Module) startContainer(ctx context.Context, id string) error {
@@ -60,22 +60,26 @@ func (m *Module) startContainer(ctx context.Context, id string) error {
 // lookLocked is look for whoever holds the lock.
 func (m *Module) lookLocked(ctx context.Context, id string) (live, error) {
 	r, err := m.byID(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return live{}, errors.Join(err, os.RemoveAll(m.paths.ContainerRun(id))) // which the lock has made
+	}
 	if err != nil {
 		return live{}, err
 	}
-	if r.Status != running {
-		return live{record: r, now: r.Status}, nil
+	if r.Status == running {
+		l, ended, err := m.claim(r)
+		if err != nil || !ended {
+			return l, err
+		}
+		if err := m.settleLocked(ctx, id); err != nil {
+			return live{}, err
+		}
+		if r, err = m.byID(ctx, id); err != nil {
+			return live{}, err
+		}
 	}
-	l, ended, err := m.claim(r)
-	if err != nil || !ended {
-		return l, err
-	}
-	if err := m.settleLocked(ctx, id); err != nil {
-		return live{}, err
-	}
-	r, err = m.byID(ctx, id)
-	if err != nil {
-		return live{}, err
+	if r.Status == removing { // nobody can name it any more
+		return live{}, noSuchContainer(id)
 	}
 	return live{record: r, now: r.Status}, nil
 }

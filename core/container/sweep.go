@@ -48,6 +48,9 @@ func (m *Module) finishRemoval(ctx context.Context, r *record) error {
 	if _, err := m.byID(ctx, r.ID); errdefs.IsNotFound(err) {
 		return os.RemoveAll(m.paths.ContainerRun(r.ID)) // the lock has made it again
 	}
+	if err := m.networks.Disconnect(ctx, r.ID); err != nil {
+		return err
+	}
 	return m.erase(ctx, r, r.HostConfig.AutoRemove)
 }
 
