@@ -7,6 +7,7 @@ package highlight
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -43,19 +44,41 @@ type Known func(words []string) bool
 // pretend to see.
 const missing = 10
 
-// Line gives the spans of text in order, none overlapping another.
-func Line(text string, known Known) []Span {
+// Line gives the spans of text in order, none overlapping another. Trees of
+// unfinished text have holes where nobody expects them; a hole that was missed
+// costs the colours, not the line.
+func Line(text string, known Known) (spans []Span) {
+	defer func() {
+		if recover() != nil {
+			spans = nil
+		}
+	}()
+	return line(text, known)
+}
+
+func line(text string, known Known) []Span {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
 	p := &painter{text: text, known: known}
-	parser := syntax.NewParser(syntax.KeepComments(true), syntax.RecoverErrors(missing))
-	file, err := parser.Parse(strings.NewReader(text), "")
+	file, err := parse(text)
 	if err != nil {
-		return p.broken(parser, err)
+		return p.broken(err)
 	}
 	syntax.Walk(file, p.node)
 	return p.result()
+}
+
+// parse reads as much as there is. The parser's recovery from errors panics on
+// some unfinished texts (`a={$((fifunction f`, mvdan.cc/sh v3.14.1).
+func parse(text string) (file *syntax.File, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			file, err = nil, fmt.Errorf("parse: %v", v)
+		}
+	}()
+	parser := syntax.NewParser(syntax.KeepComments(true), syntax.RecoverErrors(missing))
+	return parser.Parse(strings.NewReader(text), "")
 }
 
 type painter struct {
@@ -65,13 +88,13 @@ type painter struct {
 }
 
 // broken highlights what stands before the error and marks the rest.
-func (p *painter) broken(parser *syntax.Parser, err error) []Span {
+func (p *painter) broken(err error) []Span {
 	at := len(p.text)
 	if e, ok := err.(syntax.ParseError); ok && e.Pos.IsValid() && !e.Incomplete {
 		at = min(int(e.Pos.Offset()), at)
 	}
 	// The error's own position cuts the text where it reads again; one try is enough for colours.
-	if file, err := parser.Parse(strings.NewReader(p.text[:at]), ""); err == nil {
+	if file, err := parse(p.text[:at]); err == nil {
 		syntax.Walk(file, p.node)
 	}
 	if at < len(p.text) {
@@ -164,9 +187,13 @@ func (p *painter) compound(n syntax.Node) {
 		p.keyword(n.Case, "case")
 		p.keyword(n.Esac, "esac")
 	case *syntax.FuncDecl:
-		p.add(n.Name.Pos(), n.Name.End(), Command)
+		if n.Name != nil {
+			p.add(n.Name.Pos(), n.Name.End(), Command)
+		}
 	case *syntax.DeclClause:
-		p.add(n.Variant.Pos(), n.Variant.End(), Command)
+		if n.Variant != nil {
+			p.add(n.Variant.Pos(), n.Variant.End(), Command)
+		}
 		for _, a := range n.Args {
 			if a.Name == nil && a.Value != nil {
 				p.argument(a.Value)

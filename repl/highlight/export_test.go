@@ -1,0 +1,4 @@
+package highlight
+
+// Unguarded is Line without its net.
+var Unguarded = line
