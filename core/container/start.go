@@ -12,7 +12,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/events"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nacre-sh/nacre/core/backend"
@@ -54,7 +53,7 @@ func (m *Module) startContainer(ctx context.Context, id string) error {
 		return m.startFailed(ctx, l.record, err)
 	}
 	m.bound.started(id, b)
-	return m.emit(l.record, events.ActionStart, nil)
+	return nil
 }
 
 // lookLocked is look for whoever holds the lock.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/moby/api/types/events"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nacre-sh/nacre/core/event"
@@ -39,33 +40,35 @@ type container struct {
 	netns string
 	io    *streams
 
-	mu      sync.Mutex
-	state   shimapi.State
-	start   *shimapi.Start // nil until a start is asked for
-	worker  *worker
-	mounted <-chan error // of the root, until the first launch has waited for it
-	rc      *runtime.Container
-	init    *runtime.Process
-	policy  restartPolicy
-	execs   execs
-	events  *event.Log
-	stop    chan struct{} // closed by the first Kill that means the end
-	size    shimapi.Resize
-	waiters waiters
-	last    *shimapi.Exit      // of the run that ended last
-	ended   chan struct{}      // closed when everything is cleaned up
-	placed  context.CancelFunc // ends warmUp: the first init has its cgroup
+	oomScore int // what this process had before it was protected
+	mu       sync.Mutex
+	state    shimapi.State
+	start    *shimapi.Start // nil until a start is asked for
+	worker   *worker
+	mounted  <-chan error // of the root, until the first launch has waited for it
+	rc       *runtime.Container
+	init     *runtime.Process
+	policy   restartPolicy
+	execs    execs
+	events   *event.Log
+	stop     chan struct{} // closed by the first Kill that means the end
+	size     shimapi.Resize
+	waiters  waiters
+	last     *shimapi.Exit      // of the run that ended last
+	ended    chan struct{}      // closed when everything is cleaned up
+	placed   context.CancelFunc // ends warmUp: the first init has its cgroup
 }
 
 func newContainer(b shimapi.Bind, netns string) *container {
 	warm, placed := context.WithTimeout(context.Background(), warmLimit)
 	go shimapi.WarmCgroups(warm) // for a start that comes soon
 	return &container{
-		placed: placed,
-		bind:   b,
-		netns:  netns,
-		io:     newStreams(),
-		worker: newWorker(),
+		placed:   placed,
+		oomScore: protectFromOOM(),
+		bind:     b,
+		netns:    netns,
+		io:       newStreams(),
+		worker:   newWorker(),
 		state: shimapi.State{
 			Version: shimapi.Version, ID: b.ID, Status: shimapi.StatusBound, ShimPid: os.Getpid(), NetNS: netns, StateDir: b.StateDir,
 		},
@@ -118,7 +121,7 @@ func (c *container) prepare(start *shimapi.Start) error {
 	}
 	c.policy.Restart = start.Restart
 	c.io.terminal, c.io.stdinOne = start.Terminal, start.StdinOnce
-	c.io.onDetach = func() { c.emit("detach", nil) }
+	c.io.onDetach = func() { c.emit(events.ActionDetach, nil) }
 	if start.EventLog != "" {
 		c.events = event.New(start.EventLog)
 	}
@@ -145,6 +148,9 @@ func (c *container) completeSpec(start *shimapi.Start) {
 	}
 	if c.size.Rows > 0 && c.size.Columns > 0 {
 		spec.Process.ConsoleSize = &specs.Box{Height: c.size.Rows, Width: c.size.Columns}
+	}
+	if spec.Process.OOMScoreAdj == nil {
+		spec.Process.OOMScoreAdj = &c.oomScore
 	}
 	for i := range spec.Linux.Namespaces {
 		if ns := &spec.Linux.Namespaces[i]; ns.Type == specs.NetworkNamespace && ns.Path == "" {
@@ -202,6 +208,7 @@ func (c *container) launch() error {
 	if proc.Console != nil {
 		ours[0] = proc.Console
 	}
+	c.emit(events.ActionStart, nil)
 	c.io.begin(ours[0], ours[1])
 	if err != nil {
 		warnf("%v", err)
@@ -262,7 +269,7 @@ func (c *container) awaitInit() *shimapi.Exit {
 		}
 	}
 	if exit.OOMKilled {
-		c.emit("oom", nil)
+		c.emit(events.ActionOOM, nil)
 	}
 	return exit
 }
@@ -308,7 +315,6 @@ func (c *container) restartAfter(pause time.Duration, exit *shimapi.Exit) bool {
 		}
 		return false
 	}
-	c.emit("start", nil)
 	return true
 }
 

@@ -75,7 +75,7 @@ func TestSignals(t *testing.T) {
 	if exit := b.wait(); exit.ExitCode != 7 || !exit.Stopped {
 		t.Errorf("exit %+v", exit)
 	}
-	if got := fmt.Sprint(b.eventsSeen()); got != "[die 7]" {
+	if got := fmt.Sprint(b.eventsSeen()); got != "[start die 7]" {
 		t.Errorf("events %s", got)
 	}
 }
@@ -129,7 +129,7 @@ func TestRestartOnFailure(t *testing.T) {
 	if got := b.log("stdout"); got != "run\nrun\nrun\n" {
 		t.Errorf("log %q", got)
 	}
-	if got := fmt.Sprint(b.eventsSeen()); got != "[die 9 start die 9 start die 9]" {
+	if got := fmt.Sprint(b.eventsSeen()); got != "[start die 9 start die 9 start die 9]" {
 		t.Errorf("events %s", got)
 	}
 }
@@ -227,7 +227,7 @@ func TestOutOfMemory(t *testing.T) {
 	if exit := b.wait(); !exit.OOMKilled || exit.ExitCode != 137 {
 		t.Errorf("exit %+v", exit)
 	}
-	if got := fmt.Sprint(b.eventsSeen()); got != "[oom die 137]" {
+	if got := fmt.Sprint(b.eventsSeen()); got != "[start oom die 137]" {
 		t.Errorf("events %s", got)
 	}
 }

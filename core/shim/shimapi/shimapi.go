@@ -70,7 +70,7 @@ type Start struct {
 	Log         Log
 	Restart     Restart
 	AutoRemove  bool   // the writable layer is deleted by the shim after the end
-	EventLog    string // events.jsonl that die, oom, detach and, on a restart by policy, start are appended to; empty: none
+	EventLog    string // events.jsonl that start (each, so that none comes after its die), die, oom and detach are appended to; empty: none
 	Name, Image string // for events
 	Labels      map[string]string
 }
