@@ -130,6 +130,8 @@ func TestCommands(t *testing.T) {
 		{"docker --context nosuch images", "", "unable to resolve docker endpoint", 1},
 		{"docker --context nosuch context ls", "default", "", 0},
 		{"docker -H unix:///nonexistent.sock images", "", "/nonexistent.sock", 1},
+		{"docker --tlsverify --tlscacert /nonexistent images", "", "Failed to initialize: ", 1},
+		{"docker --tls --tlscert /nonexistent images", "", "Failed to initialize: ", 1},
 		{"docker --log-level loud images", "", "unable to parse logging level", 1},
 		{"docker -H a -H b images", "", "specify only one -H", 125},
 	} {

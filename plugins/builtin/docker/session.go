@@ -76,6 +76,7 @@ func (s *session) connect(g *globals) error {
 	var err error
 	if s.embedded(g) {
 		g.options.Hosts = []string{embeddedHost} // what `context ls` shows
+		g.options.TLSOptions = nil               // DOCKER_TLS_VERIFY is meant for another engine
 		c, err = client.New(
 			client.WithHost(embeddedHost),
 			client.WithDialContext(s.dial),
@@ -111,7 +112,8 @@ type engineError struct{ cause error }
 func (e *engineError) Error() string { return e.cause.Error() }
 
 func (s *session) embedded(g *globals) bool {
-	return s.inv.Engine != nil && len(g.options.Hosts) == 0 && s.cli.CurrentContext() == command.DefaultContextName
+	tls := g.flags.Changed("tls") || g.flags.Changed("tlsverify") // asks for docker's TCP port, as with docker
+	return s.inv.Engine != nil && len(g.options.Hosts) == 0 && !tls && s.cli.CurrentContext() == command.DefaultContextName
 }
 
 // remote connects as docker does. A context that cannot be resolved is an
