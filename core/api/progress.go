@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types"
 	"github.com/moby/moby/api/types/jsonstream"
 
@@ -41,10 +42,15 @@ func streamProgress(w http.ResponseWriter, r *request, work func(backend.Progres
 		}
 		return nil
 	}
+	text := messageOf(err)
+	if !begun && errdefs.IsUnauthorized(err) {
+		// Docker's engine does not answer 401 here: clients that see it ask
+		// for a user name, in scripts too, and wait.
+		return errdefs.ErrUnknown.WithMessage(text)
+	}
 	if !begun {
 		return err
 	}
-	text := messageOf(err)
 	last := progressMessage{Message: jsonstream.Message{Error: &jsonstream.Error{Message: text}}}
 	if r.before("1.53") {
 		last.ErrorText = text

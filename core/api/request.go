@@ -60,14 +60,6 @@ func (r *request) flag(key string) bool {
 	return true
 }
 
-// flagOr is flag with a default for the absent parameter.
-func (r *request) flagOr(key string, def bool) bool {
-	if !r.query.Has(key) {
-		return def
-	}
-	return r.flag(key)
-}
-
 // number reads an integer parameter; absent is def.
 func (r *request) number(key string, def int) (int, error) {
 	raw := r.query.Get(key)

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/nacre-sh/nacre/tests/registry"
 )
 
 func TestPullListRemove(t *testing.T) {
@@ -60,6 +62,36 @@ func TestPush(t *testing.T) {
 		c.ok("rmi", name)
 		c.ok("pull", name)
 		c.ok("rmi", name)
+	})
+}
+
+func TestLogin(t *testing.T) {
+	private, err := registry.StartWith(t.TempDir(), registry.Options{User: "anna", Password: "geheim"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer private.Close()
+	each(t, func(c client) {
+		name := private.Addr + "/private/busybox:1"
+		c.ok("tag", c.pulled(), name)
+		defer c.docker("rmi", name)
+		if r := c.docker("push", name); r.code != 1 {
+			c.Errorf("push without login: %+v", r)
+		}
+		wrong := c.feed(strings.NewReader("falsch"), "login", "-u", "anna", "--password-stdin", private.Addr)
+		if wrong.code != 1 || !strings.Contains(wrong.err, "401 Unauthorized") {
+			c.Errorf("a wrong password: %+v", wrong)
+		}
+		right := c.feed(strings.NewReader("geheim"), "login", "-u", "anna", "--password-stdin", private.Addr)
+		if right.code != 0 || !strings.Contains(right.out, "Login Succeeded") {
+			c.Fatalf("login: %+v", right)
+		}
+		c.ok("push", name)
+		c.ok("rmi", name)
+		c.ok("pull", name)
+		c.ok("logout", private.Addr)
+		c.ok("rmi", name)
+		c.fails(1, "", "pull", name)
 	})
 }
 
