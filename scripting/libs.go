@@ -1,9 +1,9 @@
 package scripting
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -34,17 +34,12 @@ func (s *State) openLibs() {
 	s.openOS()
 	s.openIO()
 	s.openStrings()
-	s.setRequirePath(s.inv.Dir)
+	s.openLoaders()
 }
 
 func (s *State) openBase() {
-	for name, fn := range map[string]lua.LGFunction{
-		"print":    s.checked(s.print),
-		"dofile":   s.dofile,
-		"loadfile": s.loadfile,
-	} {
-		s.L.SetGlobal(name, s.L.NewFunction(fn))
-	}
+	s.L.SetGlobal("print", s.L.NewFunction(s.checked(s.print)))
+	s.L.SetGlobal("unpack", s.L.NewFunction(s.checked(unpack)))
 	s.L.SetGlobal("_printregs", lua.LNil) // writes to the process's standard output
 }
 
@@ -59,43 +54,23 @@ func (s *State) print(L *lua.LState) (int, error) {
 	return 0, err
 }
 
-// loadFile compiles a file that the script names.
-func (s *State) loadFile(L *lua.LState, name string) (*lua.LFunction, error) {
-	f, err := os.Open(s.path(name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return s.compile(L, f, name)
-}
+// maxResults bounds what one call of unpack and string.byte returns.
+const maxResults = 8000
 
-func (s *State) dofile(L *lua.LState) int {
-	fn, err := s.loadFile(L, L.CheckString(1))
-	if err != nil {
-		L.RaiseError("%s", err.Error())
+// unpack returns the elements of a list.
+func unpack(L *lua.LState) (int, error) {
+	t := L.CheckTable(1)
+	first, last := L.OptInt(2, 1), L.OptInt(3, t.Len())
+	if last < first {
+		return 0, nil
 	}
-	top := L.GetTop()
-	L.Push(fn)
-	L.Call(0, lua.MultRet)
-	return L.GetTop() - top
-}
-
-func (s *State) loadfile(L *lua.LState) int {
-	fn, err := s.loadFile(L, L.CheckString(1))
-	if err != nil {
-		L.Push(lua.LNil)
-		L.Push(lua.LString(err.Error()))
-		return 2
+	if last-first >= maxResults || last-first < 0 {
+		return 0, errors.New("too many results to unpack")
 	}
-	L.Push(fn)
-	return 1
-}
-
-// setRequirePath makes `require "name"` look beside the script.
-func (s *State) setRequirePath(dir string) {
-	pkg := s.L.GetGlobal("package").(*lua.LTable)
-	pkg.RawSetString("path", lua.LString(filepath.Join(dir, "?.lua")+";"+filepath.Join(dir, "?", "init.lua")))
-	pkg.RawSetString("cpath", lua.LString(""))
+	for i := first; i <= last; i++ {
+		L.Push(t.RawGetInt(i))
+	}
+	return last - first + 1, nil
 }
 
 func (s *State) openOS() {

@@ -88,6 +88,20 @@ func TestPrograms(t *testing.T) {
 		{`print(pcall(string.gsub, "a", "a", "%2"))`, "false\ttest.lua:1: invalid capture index\n"},
 		{`print(pcall(string.rep, "x", 1e12))`, "false\ttest.lua:1: resulting string too large\n"},
 
+		// bounds: none of these fills the memory, the stack, or the time
+		{`print(pcall(unpack, {}, 1, 1e9))`, "false\ttest.lua:1: too many results to unpack\n"},
+		{`print(pcall(string.byte, ("x"):rep(1e6), 1, -1))`, "false\ttest.lua:1: string slice too long\n"},
+		{`local t, s = {}, ("x"):rep(6e7) for i = 1, 100 do t[i] = s end print(pcall(table.concat, t))`, "false\ttest.lua:1: resulting string too large\n"},
+		{`print(loadstring("return " .. ("not "):rep(1e5) .. "1"))`, "nil\t<string>:1: nested deeper than 200\n"},
+		{`print(loadstring(("x = 1 "):rep(1e6)))`, "nil\t<string>: program too large\n"},
+		{`print(loadstring("return " .. ("{"):rep(1e4) .. ("}"):rep(1e4)))`, "nil\t<string>:1: nested deeper than 200\n"},
+		{`print(loadstring(("do "):rep(1000) .. ("end "):rep(1000)))`, "nil\t<string>:1: nested deeper than 200\n"},
+		{`print(unpack({1, 2, nil, 4}, 1, 4)) print(unpack({}), unpack({1, 2}, 2))`, "1\t2\tnil\t4\nnil\t2\n"},
+		{`print(("abc"):byte(), ("abc"):byte(2, -1), ("abc"):byte(10))`, "97\t98\n"},
+		{`print(table.concat({1, "b", 3}, ", "), table.concat({}), table.concat({1, 2, 3}, "-", 2, 3))`, "1, b, 3\t\t2-3\n"},
+		{`local n = 0 print(load(function() n = n + 1 return ({"return ", "4", "2"})[n] end)())`, "42\n"},
+		{`print(load(function() return {} end))`, "nil\treader function must return a string\n"},
+
 		// format
 		{`print(string.format("%5d|%-5s|%05.1f|%x|%%|%c|%s|%i", 42, "ab", 3.14159, 255, 65, {1} and "t", 7))`, "   42|ab   |003.1|ff|%|A|t|7\n"},
 		{`print(string.format("%g %g %e", 100000000, 0.1, 12345.678))`, "1e+08 0.1 1.234568e+04\n"},

@@ -15,7 +15,6 @@ package scripting
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -133,20 +132,6 @@ func (s *State) Load(script Script) (*lua.LFunction, error) {
 	return s.compile(s.L, script.Text, script.Name)
 }
 
-// compile reads and compiles a program. It is read to its end first, because
-// the parser takes a read error for the end.
-func (s *State) compile(L *lua.LState, text io.Reader, name string) (*lua.LFunction, error) {
-	program, err := io.ReadAll(text)
-	if err != nil {
-		return nil, err
-	}
-	fn, err := L.Load(bytes.NewReader(skipHashBang(program)), name)
-	if err != nil {
-		return nil, s.scriptError(err)
-	}
-	return fn, nil
-}
-
 // Call calls a Lua function and returns its first n results. An error is an
 // *Error, errExit after os.exit, or the context's.
 func (s *State) Call(fn lua.LValue, n int, args ...lua.LValue) ([]lua.LValue, error) {
@@ -202,17 +187,4 @@ func (s *State) stdin() io.Reader {
 		return s.in
 	}
 	return s.inv.In
-}
-
-// skipHashBang drops a first line like `#!/usr/bin/env nacre` but keeps its
-// end, so that line numbers stay right.
-func skipHashBang(program []byte) []byte {
-	if !bytes.HasPrefix(program, []byte("#")) {
-		return program
-	}
-	end := bytes.IndexByte(program, '\n')
-	if end < 0 {
-		return nil
-	}
-	return program[end:]
 }

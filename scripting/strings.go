@@ -13,6 +13,9 @@ import (
 // maxString bounds what one call of string.rep, format or gsub may build.
 const maxString = 64 << 20
 
+// maxConcat bounds table.concat, which scripts use to put files together.
+const maxConcat = 1 << 30
+
 var errTooLarge = errors.New("resulting string too large")
 
 // openStrings replaces the functions of the string library that can run for
@@ -30,6 +33,55 @@ func (s *State) openStrings() {
 	} {
 		lib.RawSetString(name, s.L.NewFunction(fn))
 	}
+	lib.RawSetString("byte", s.L.NewFunction(s.checked(byteCodes(lib.RawGetString("byte")))))
+	concat := s.L.GetGlobal("table").(*lua.LTable)
+	concat.RawSetString("concat", s.L.NewFunction(s.checked(boundedConcat(concat.RawGetString("concat")))))
+}
+
+// byteCodes bounds string.byte, whose results all go onto the stack.
+func byteCodes(original lua.LValue) func(*lua.LState) (int, error) {
+	return func(L *lua.LState) (int, error) {
+		length := len(L.CheckString(1))
+		first := startIndex(L.OptInt(2, 1), length)
+		last := L.OptInt(3, first+1)
+		if last < 0 {
+			last += length + 1
+		}
+		if min(last, length)-first > maxResults {
+			return 0, errors.New("string slice too long")
+		}
+		return callOriginal(L, original), nil
+	}
+}
+
+// boundedConcat adds up before table.concat does, so that a short list of long
+// strings does not fill the memory in one call.
+func boundedConcat(original lua.LValue) func(*lua.LState) (int, error) {
+	return func(L *lua.LState) (int, error) {
+		t, sep := L.CheckTable(1), len(L.OptString(2, ""))
+		total := 0
+		for i := L.OptInt(3, 1); i <= min(L.OptInt(4, t.Len()), t.Len()); i++ {
+			total += sep
+			if text, ok := t.RawGetInt(i).(lua.LString); ok {
+				total += len(text)
+			}
+			if total > maxConcat {
+				return 0, errTooLarge
+			}
+		}
+		return callOriginal(L, original), nil
+	}
+}
+
+// callOriginal passes the arguments on to a function of the library.
+func callOriginal(L *lua.LState, original lua.LValue) int {
+	top := L.GetTop()
+	L.Push(original)
+	for i := 1; i <= top; i++ {
+		L.Push(L.Get(i))
+	}
+	L.Call(top, lua.MultRet)
+	return L.GetTop() - top
 }
 
 // checked makes a plain Lua error of a Go error, with the script's position.
