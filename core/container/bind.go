@@ -3,11 +3,15 @@ package container
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
+
+// expectFor is how long a new container's shim waits for its start.
+const expectFor = 2 * time.Second
 
 // binding is a shim that belongs to a container which has not been started
 // yet. Clients may attach and wait before the start, so that they miss
@@ -48,6 +52,27 @@ func (m *Module) bind(ctx context.Context, id string) (b *binding, release func(
 		return nil, nil, b.err
 	}
 	return b, func() { m.bound.leave(id, b) }, nil
+}
+
+// expectStart binds a shim to a container that was just created, beside the
+// client's way to its attach and start. One that comes to nothing is let go
+// of; no more than one is tried at a time, for many creations without a start.
+func (m *Module) expectStart(id string) {
+	if !m.expecting.CompareAndSwap(false, true) {
+		return
+	}
+	m.tasks.Go(func() {
+		_, release, err := m.bind(m.background, id)
+		m.expecting.Store(false)
+		if err != nil {
+			return // the start will say why
+		}
+		defer release()
+		select {
+		case <-m.background.Done():
+		case <-time.After(expectFor):
+		}
+	})
 }
 
 func (bs *bindings) join(id string) (b *binding, made bool) {

@@ -19,6 +19,7 @@ import (
 	"database/sql"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/volume"
@@ -81,11 +82,12 @@ type Module struct {
 	trace    Trace
 	host     func() (spec.Host, error)
 
-	pool  *pool
-	bound bindings
-	execs *execs
-	gone  *notices // removals seen by this process
-	specs *specCache
+	pool      *pool
+	bound     bindings
+	expecting atomic.Bool // a start of a new container; see expectStart
+	execs     *execs
+	gone      *notices // removals seen by this process
+	specs     *specCache
 
 	background       context.Context // of work that outlives the request that caused it
 	cancelBackground context.CancelFunc

@@ -42,6 +42,7 @@ func (m *Module) Create(ctx context.Context, name string, req container.CreateRe
 	if err := m.insertNamed(ctx, r, name); err != nil {
 		return container.CreateResponse{}, err
 	}
+	m.expectStart(r.ID)
 	if err := m.makeVolumes(ctx, r, true); err != nil {
 		return container.CreateResponse{}, errors.Join(err, m.volumes.Release(ctx, r.ID, true), m.deleteRecord(ctx, r.ID))
 	}
