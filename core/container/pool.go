@@ -14,6 +14,8 @@ const (
 	spareFor = 10 * time.Second
 	// refillAfter lets the start that took a warm shim pass before another is made.
 	refillAfter = 150 * time.Millisecond
+	// warmFor is how long after a creation a start finds the cgroups' lock warm.
+	warmFor = 150 * time.Millisecond
 )
 
 // pool keeps idle shims. A shim takes some milliseconds to get ready, so it is
@@ -67,8 +69,14 @@ func (s *spawning) release() {
 	}()
 }
 
-// prepare makes sure that the next take does not wait.
+// prepare makes sure that the next take does not wait, and that the kernel will
+// be quick about the start that follows.
 func (p *pool) prepare() {
+	ctx, cancel := context.WithTimeout(context.Background(), warmFor)
+	go func() {
+		defer cancel()
+		shimapi.WarmCgroups(ctx)
+	}()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) > 0 {
