@@ -17,7 +17,7 @@ import (
 // maxNesting bounds expressions and blocks inside of each other. The compiler
 // of the library recurses without a bound, and a Go stack that is full ends
 // the process, shell and all.
-const maxNesting = 200
+const maxNesting = 1000
 
 // maxProgram bounds the text of one program; nothing interrupts the parser.
 const maxProgram = 2 << 20
