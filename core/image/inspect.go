@@ -2,14 +2,14 @@ package image
 
 import (
 	"context"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/storage"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"path/filepath"
-	"strings"
 )
 
 // Inspect tells everything about one image; see docker's GET /images/{name}/json.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -106,7 +107,7 @@ func (p *push) run(ctx context.Context, platform *ocispec.Platform) error {
 	if err != nil {
 		return err
 	}
-	if _, err := dest.PutBlob(ctx, bytesReader(image.Config), types.BlobInfo{Digest: image.ID, Size: int64(len(image.Config))}, noCache, true); err != nil {
+	if _, err := dest.PutBlob(ctx, bytes.NewReader(image.Config), types.BlobInfo{Digest: image.ID, Size: int64(len(image.Config))}, noCache, true); err != nil {
 		return fmt.Errorf("send the config: %w", err)
 	}
 	manifest, err := buildManifest(image, sent)

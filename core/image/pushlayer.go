@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -22,8 +21,6 @@ import (
 
 // noCache: what a registry holds is asked of it, or known from the index.
 var noCache = none.NoCache
-
-func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
 // knownBlob is a packed form of a layer that a repository is known to have had.
 type knownBlob struct {

@@ -107,14 +107,12 @@ func (s *Service) insecure(host string) bool {
 
 // openSource contacts the registry and reads the manifest that ref names.
 func (s *Service) openSource(ctx context.Context, w *way, ref reference.Named) (types.ImageSource, error) {
-	if tagged, ok := ref.(reference.Tagged); ok && tagged != nil {
-		if digested, ok := ref.(reference.Digested); ok { // both: docker goes by the digest
-			canonical, err := reference.WithDigest(reference.TrimNamed(ref), digested.Digest())
-			if err != nil {
-				return nil, err
-			}
-			ref = canonical
+	if digested, ok := ref.(reference.Digested); ok { // a tag beside it does not count, as in docker
+		canonical, err := reference.WithDigest(reference.TrimNamed(ref), digested.Digest())
+		if err != nil {
+			return nil, err
 		}
+		ref = canonical
 	}
 	target, err := docker.NewReference(ref)
 	if err != nil {
