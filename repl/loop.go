@@ -179,7 +179,7 @@ func (l *session) setStatus(ctx context.Context, status int) {
 	}}})
 }
 
-// patience is how long the shell waits, once told to end, for what it runs.
+// patience is how long a shell at a terminal waits, once told to end, for what it runs.
 const patience = 10 * time.Second
 
 // attended runs something while listening to Ctrl-C: the first one cancels it,
@@ -206,7 +206,9 @@ func (s *Shell) attended(ctx context.Context, run func(context.Context) int) (st
 				return cause.Status(), false
 			}
 		case <-ending:
-			ending, timeout = nil, time.After(patience)
+			if ending = nil; s.terminal != nil { // a script or a single command, as docker's, ends with its container
+				timeout = time.After(patience)
+			}
 		case <-timeout:
 			abandon()
 			return s.statusOf(ctx, ctx.Err()), false

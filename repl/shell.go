@@ -36,7 +36,7 @@ type Options struct {
 	// Chdir makes the process follow the shell's working directory, because
 	// docker/cli resolves relative paths against the process's. May be nil.
 	Chdir func(dir string) error
-	// Signals delivers Ctrl-C, which ends the line that runs. What ends the shell cancels its context. May be nil.
+	// Signals delivers what ends the line that runs: Ctrl-C, and SIGTERM and SIGHUP, which cancel the shell's context too. May be nil.
 	Signals <-chan os.Signal
 	// History lists the lines that were typed, oldest first, for `history` without an image; nil where there are none.
 	History func() []string

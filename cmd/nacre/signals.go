@@ -11,9 +11,8 @@ import (
 	"github.com/nacre-sh/nacre/plugins"
 )
 
-// listen turns signals into what the shell understands: Ctrl-C arrives on the
-// channel and ends a line; SIGTERM and SIGHUP cancel the context and end the
-// shell. At a terminal the signals that would stop a background process are
+// listen turns signals into what the shell understands: those on the channel end
+// a line; SIGTERM and SIGHUP cancel the context as well and end the shell. At a terminal the signals that would stop a background process are
 // caught and dropped: a shell does not stop itself. Caught, not ignored, because
 // programs inherit what is ignored.
 func listen(ctx context.Context, in *os.File) (context.Context, <-chan os.Signal, func()) {
@@ -27,13 +26,15 @@ func listen(ctx context.Context, in *os.File) (context.Context, <-chan os.Signal
 	go func() {
 		for sig := range caught {
 			switch sig {
-			case unix.SIGINT:
-				select {
-				case interrupts <- sig:
-				default:
-				}
 			case unix.SIGTERM, unix.SIGHUP:
 				cancel(&plugins.SignalError{Signal: sig})
+			case unix.SIGINT:
+			default:
+				continue
+			}
+			select {
+			case interrupts <- sig:
+			default: // the last one has not been noticed yet
 			}
 		}
 	}()

@@ -129,7 +129,8 @@ func (s *session) remote(g *globals) (*client.Client, error) {
 		if len(s.inv.Args) > 0 && (s.inv.Args[0] == "context" || s.inv.Args[0] == "help") {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("Failed to initialize: %w", err) //nolint:staticcheck // docker's words
+		//lint:ignore ST1005 docker's words
+		return nil, fmt.Errorf("Failed to initialize: %w", err)
 	}
 	concrete, ok := c.(*client.Client)
 	if !ok {
