@@ -14,13 +14,23 @@ import (
 // scripts without container commands and remote engines never pay for it.
 type lazyEngine struct {
 	dataRoot, execRoot string
+	starts             bool // the command that opens it will start a container
 
 	mu     sync.Mutex
 	opened *engine.Engine
 }
 
 func newLazyEngine(o *options) *lazyEngine {
-	return &lazyEngine{dataRoot: o.dataRoot, execRoot: o.execRoot}
+	return &lazyEngine{dataRoot: o.dataRoot, execRoot: o.execRoot, starts: startsContainer(o.words)}
+}
+
+// startsContainer tells a one-shot command whose container's shim had better
+// be on its way as soon as the engine opens.
+func startsContainer(words []string) bool {
+	for len(words) > 1 && (words[0] == "docker" || words[0] == "container") {
+		words = words[1:]
+	}
+	return len(words) > 1 && (words[0] == "run" || words[0] == "start")
 }
 
 // Dial implements plugins.Engine. A failure to open is not remembered: the next
@@ -44,7 +54,7 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 		return nil, err
 	}
 	// The engine outlives the command that happens to open it.
-	e, err := engine.Open(context.WithoutCancel(ctx), paths, engine.Options{Version: version, Commit: commit()})
+	e, err := engine.Open(context.WithoutCancel(ctx), paths, engine.Options{Version: version, Commit: commit(), ExpectStart: l.starts})
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,8 @@ type Options struct {
 	Events   Events
 	Shim     func() (string, error) // finds the nacre-shim program
 	Trace    Trace                  // nil: none
+
+	ExpectStart bool // a start follows at once: make its shim ready
 }
 
 // Module implements api.Containers and api.Execs.
@@ -110,6 +112,9 @@ func New(ctx context.Context, o Options) (*Module, error) {
 		gone:       newNotices(),
 		specs:      newSpecCache(),
 		background: background, cancelBackground: cancel,
+	}
+	if o.ExpectStart {
+		m.pool.prepare()
 	}
 	m.tasks.Go(m.sweep)
 	return m, nil

@@ -20,7 +20,8 @@ const envTrace = "NACRE_TRACE"
 func (e *Engine) openContainers(ctx context.Context, images *image.Service, networks *network.Networks, volumes *volume.Volumes) (*container.Module, error) {
 	opts := container.Options{
 		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events,
-		Shim: sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
+		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
+		ExpectStart: e.opts.ExpectStart,
 	}
 	if e.opts.Getenv(envTrace) != "" {
 		opts.Trace = container.NewTrace(os.Stderr)

@@ -28,11 +28,12 @@ const closeGrace = 3 * time.Second
 
 // Options is what the program says to its engine. The zero value works.
 type Options struct {
-	Version string              // of nacre
-	Commit  string              // that it was built from
-	Self    string              // this program's own file, beside which nacre-shim lies; empty: os.Executable
-	Getenv  func(string) string // the user's environment; nil: os.Getenv
-	Log     *log.Logger         // what the HTTP server has to say; nil: nothing
+	Version     string              // of nacre
+	Commit      string              // that it was built from
+	Self        string              // this program's own file, beside which nacre-shim lies; empty: os.Executable
+	Getenv      func(string) string // the user's environment; nil: os.Getenv
+	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
+	Log         *log.Logger         // what the HTTP server has to say; nil: nothing
 }
 
 func (o *Options) complete() {
