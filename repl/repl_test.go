@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func (testPlugin) Name() string { return "test" }
 func (testPlugin) Close() error { return nil }
 
 func (testPlugin) Register(_ context.Context, r *plugins.Registry) error {
-	for _, name := range []string{"ps", "exec", "export", "kill", "wait", "history", "logout", "cat", "fail", "stuck", "where", "crash"} {
+	for _, name := range []string{"ps", "exec", "export", "kill", "wait", "history", "logout", "cat", "fail", "stuck", "where", "crash", "deaf"} {
 		if err := r.Add(plugins.Command{Name: name, Build: buildTest}); err != nil {
 			return err
 		}
@@ -52,6 +53,8 @@ func buildTest(inv *plugins.Invocation) (*cobra.Command, error) {
 				wd, _ := os.Getwd()
 				fmt.Fprintln(inv.Out, inv.Dir, wd == inv.Dir, slices.Contains(inv.Env, "COLOUR=red"))
 				return nil
+			case "deaf":
+				select {}
 			case "crash":
 				panic("on purpose")
 			}
@@ -62,6 +65,24 @@ func buildTest(inv *plugins.Invocation) (*cobra.Command, error) {
 	return root, nil
 }
 
+// output takes what the parts of a script print at the same time.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
 // run runs a script and returns what it prints and its exit status.
 func run(t *testing.T, script string, params ...string) (out, errs string, status int) {
 	t.Helper()
@@ -69,7 +90,7 @@ func run(t *testing.T, script string, params ...string) (out, errs string, statu
 	if err := r.Load(t.Context(), testPlugin{}); err != nil {
 		t.Fatal(err)
 	}
-	var o, e bytes.Buffer
+	var o, e output
 	dir := t.TempDir()
 	s, err := New(Options{
 		Registry: r, Out: &o, Err: &e, Dir: dir, Chdir: os.Chdir,
@@ -167,7 +188,7 @@ func TestLines(t *testing.T) {
 	if err := r.Load(t.Context(), testPlugin{}); err != nil {
 		t.Fatal(err)
 	}
-	var out, errs bytes.Buffer
+	var out, errs output
 	s, err := New(Options{Registry: r, In: in, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ()})
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +210,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	signals := make(chan os.Signal, 1)
-	var out, errs bytes.Buffer
+	var out, errs output
 	s, err := New(Options{Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ(), Signals: signals})
 	if err != nil {
 		t.Fatal(err)
@@ -203,5 +224,50 @@ func TestInterrupt(t *testing.T) {
 	}
 	if out.String() != "ps: a\n" || errs.String() != "" {
 		t.Errorf("printed %q, %q", out.String(), errs.String())
+	}
+}
+
+// script is an Editor that types lines; each is read when the one before has run.
+type script struct{ lines []string }
+
+func (s *script) ReadLine(context.Context) (string, error) {
+	if len(s.lines) == 0 {
+		return "", io.EOF
+	}
+	line := s.lines[0]
+	s.lines = s.lines[1:]
+	if line == "^C" {
+		return "", ErrInterrupted
+	}
+	return line, nil
+}
+
+func (s *script) Close() error { return nil }
+
+// TestGiveUp: the third Ctrl-C leaves a command alone that ignores it; the
+// session goes on where it was. Lines that are given up count as interrupted.
+func TestGiveUp(t *testing.T) {
+	r := plugins.NewRegistry()
+	if err := r.Load(t.Context(), testPlugin{}); err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal)
+	var out, errs output
+	s, err := New(Options{
+		Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ(), Signals: signals,
+		History: func() []string { return []string{"a", "b", "c"} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for range abandonAfter {
+			signals <- os.Interrupt
+		}
+	}()
+	status := s.Loop(t.Context(), "", &script{[]string{"x=kept", "deaf; ps never", "echo $? $x", "if true", "^C", "echo $?", "history", "history 1", "fail"}})
+	want := "130 kept\n130\n    1  a\n    2  b\n    3  c\n    3  c\n"
+	if out.String() != want || status != 7 {
+		t.Errorf("printed %q, status %d; want %q, 7\n%s", out.String(), status, want, errs.String())
 	}
 }
