@@ -69,6 +69,7 @@ func adapt(c *cobra.Command, docker *command.DockerCli) {
 		c.Annotations["aliases"] = strings.ReplaceAll(names, "docker ", "nacre ")
 	}
 	c.Example = strings.ReplaceAll(c.Example, "docker ", "nacre ")
+	override(c, docker)
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			if listsImages(cmd) && docker.ConfigFile().ImagesFormat == "" {
