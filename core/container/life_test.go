@@ -759,3 +759,17 @@ func BenchmarkRun(b *testing.B) {
 		bench.result(gone)
 	}
 }
+
+// BenchmarkList is what `ps -a` asks for among 100 containers.
+func BenchmarkList(b *testing.B) {
+	bench := newBench(b)
+	m := bench.open()
+	for range 100 {
+		bench.create(m, "", nil, "true")
+	}
+	for b.Loop() {
+		if _, err := m.List(b.Context(), backend.ContainerList{All: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
