@@ -93,7 +93,7 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
 		Config: c, HostConfig: hc, Networking: req.NetworkingConfig, Rootfs: m.keepRootfs(image), Mounts: mounts,
 	}
-	return r, warnings(c), setHostname(c, hc, r.ID)
+	return r, append(warnings(c), spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
 }
 
 // pinOthers replaces names of other containers by their ids, so that a rename

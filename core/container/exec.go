@@ -201,7 +201,7 @@ func (m *Module) execProcess(l live, req container.ExecCreateRequest) (*specs.Pr
 	config.Env = spec.MergeEnv(config.Env, req.Env)
 	config.Tty = req.Tty
 	config.Entrypoint, config.Cmd = nil, req.Cmd
-	s, _, err := spec.Build(spec.Input{
+	s, err := spec.Build(spec.Input{
 		ID: l.ID, Config: &config, HostConfig: hc, Host: host, Open: inRunning(l.state.Pid),
 	})
 	if err != nil {

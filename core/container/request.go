@@ -48,7 +48,7 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 	if err != nil {
 		return nil, err
 	}
-	s, _, err := spec.Build(in)
+	s, err := spec.Build(in)
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,14 @@ package spec
 import (
 	"strings"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
 // rlimits: without CAP_SYS_RESOURCE the kernel refuses a hard limit above
 // one's own; the container then gets what there is, with a warning.
-func (b *builder) rlimits() error {
+func (b *builder) rlimits() {
 	for _, u := range b.in.HostConfig.Ulimits {
 		limit := specs.POSIXRlimit{Type: "RLIMIT_" + strings.ToUpper(u.Name), Soft: uint64(u.Soft), Hard: uint64(u.Hard)}
 		if own, ok := ownHardLimit(u.Name); ok && limit.Hard > own && !b.in.Host.has("CAP_SYS_RESOURCE") {
@@ -19,7 +20,6 @@ func (b *builder) rlimits() error {
 		}
 		b.spec.Process.Rlimits = append(b.spec.Process.Rlimits, limit)
 	}
-	return nil
 }
 
 func ownHardLimit(name string) (uint64, bool) {
@@ -38,4 +38,12 @@ func ownHardLimit(name string) (uint64, bool) {
 		return 0, false
 	}
 	return r.Max, true
+}
+
+// Warnings tells, when a container is created, what its start will not be able
+// to give it on this machine.
+func Warnings(hc *container.HostConfig, host Host) []string {
+	b := &builder{in: Input{HostConfig: hc, Host: host}, spec: &specs.Spec{Process: &specs.Process{}}}
+	b.rlimits()
+	return b.warnings
 }

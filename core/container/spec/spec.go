@@ -49,9 +49,9 @@ type Input struct {
 	InitPath         string // host path of a docker-init program, for --init
 }
 
-// Build returns the specification and what the user should be warned of.
+// Build returns the specification; Warnings said before what it cannot contain.
 // Errors are errdefs.ErrInvalidArgument where the user can mend them.
-func Build(in Input) (*specs.Spec, []string, error) {
+func Build(in Input) (*specs.Spec, error) {
 	b := &builder{in: in, spec: &specs.Spec{
 		Version: specs.Version,
 		Root:    &specs.Root{Path: "rootfs", Readonly: in.HostConfig.ReadonlyRootfs},
@@ -59,14 +59,15 @@ func Build(in Input) (*specs.Spec, []string, error) {
 		Linux:   &specs.Linux{},
 	}}
 	for _, step := range []func() error{
-		b.namespaces, b.process, b.user, b.capabilities, b.rlimits,
+		b.namespaces, b.process, b.user, b.capabilities,
 		b.mounts, b.devices, b.resources, b.sysctls, b.security,
 	} {
 		if err := step(); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	return b.spec, b.warnings, nil
+	b.rlimits()
+	return b.spec, nil
 }
 
 type builder struct {

@@ -43,7 +43,7 @@ func build(t *testing.T, change func(*Input)) *specs.Spec {
 	if change != nil {
 		change(&in)
 	}
-	s, _, err := Build(in)
+	s, err := Build(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,10 +290,11 @@ func TestLimitAboveOursIsLoweredWithAWarning(t *testing.T) {
 		Config: &container.Config{Cmd: []string{"sh"}}, Open: accounts, Host: testHost,
 		HostConfig: &container.HostConfig{Resources: container.Resources{Ulimits: []*units.Ulimit{{Name: "nofile", Soft: int64(own) + 1, Hard: int64(own) + 2}}}},
 	}
-	s, warnings, err := Build(in)
+	s, err := Build(in)
 	if err != nil {
 		t.Fatal(err)
 	}
+	warnings := Warnings(in.HostConfig, in.Host)
 	if r := s.Process.Rlimits[0]; r.Type != "RLIMIT_NOFILE" || r.Hard != own || r.Soft != own || len(warnings) != 1 {
 		t.Errorf("limit %+v, warnings %q", r, warnings)
 	}
@@ -332,7 +333,7 @@ func TestSecurityOptions(t *testing.T) {
 		t.Errorf("own profile: %+v", own.Linux.Seccomp)
 	}
 	in := Input{Config: &container.Config{Cmd: []string{"sh"}}, HostConfig: &container.HostConfig{SecurityOpt: []string{"seccomp={"}}, Open: accounts}
-	if _, _, err := Build(in); !errdefs.IsInvalidArgument(err) {
+	if _, err := Build(in); !errdefs.IsInvalidArgument(err) {
 		t.Errorf("a broken profile: %v", err)
 	}
 }
