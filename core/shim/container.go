@@ -120,15 +120,14 @@ func (c *container) prepare(start *shimapi.Start) error {
 		return err
 	}
 	c.policy.Restart = start.Restart
-	c.io.terminal, c.io.stdinOne = start.Terminal, start.StdinOnce
-	c.io.onDetach = func() { c.emit(events.ActionDetach, nil) }
 	if start.EventLog != "" {
 		c.events = event.New(start.EventLog)
 	}
-	var err error
-	if c.io.log, err = openLog(start.Log); err != nil {
+	log, err := openLog(start.Log)
+	if err != nil {
 		return err
 	}
+	c.io.configure(start.Terminal, start.StdinOnce, log, func() { c.emit(events.ActionDetach, nil) })
 	if err := prepareRoot(&start.Rootfs, c.bind.RunDir); err != nil {
 		return err
 	}

@@ -114,7 +114,8 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 	if req.Process == nil || len(req.Process.Args) == 0 {
 		return &shimapi.Error{Message: "exec: no command specified", Class: shimapi.ClassInvalid}
 	}
-	if err := c.mustRun("exec"); err != nil {
+	rc, err := c.mustRun("exec")
+	if err != nil {
 		return err
 	}
 	x, err := c.execs.add(req.ID, req.Process.Terminal)
@@ -122,7 +123,7 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 		return err
 	}
 	c.execs.busy.Add(1)
-	proc, ours, err := c.startExec(x, req)
+	proc, ours, err := c.startExec(rc, x, req)
 	if err != nil {
 		c.execs.ended(x, errorCode(err))
 		c.execs.busy.Done()
@@ -141,7 +142,7 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 	return nil
 }
 
-func (c *container) startExec(x *execution, req *shimapi.Exec) (*runtime.Process, [2]*os.File, error) {
+func (c *container) startExec(rc *runtime.Container, x *execution, req *shimapi.Exec) (*runtime.Process, [2]*os.File, error) {
 	stdio, ours := runtime.Stdio{Terminal: true}, [2]*os.File{}
 	user := req.Process.User
 	var err error
@@ -152,7 +153,7 @@ func (c *container) startExec(x *execution, req *shimapi.Exec) (*runtime.Process
 	}
 	var proc *runtime.Process
 	err = c.worker.do(func() (err error) {
-		proc, err = c.rc.Exec(req.Process, stdio)
+		proc, err = rc.Exec(req.Process, stdio)
 		return err
 	})
 	if err != nil {
@@ -179,18 +180,18 @@ func (c *container) awaitExec(x *execution, proc *runtime.Process) {
 }
 
 // mustRun refuses what only a running container can do.
-func (c *container) mustRun(what string) error {
+func (c *container) mustRun(what string) (*runtime.Container, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.state.Status {
 	case shimapi.StatusRunning:
-		return nil
+		return c.rc, nil
 	case shimapi.StatusPaused:
-		return conflict("container " + c.bind.ID + " is paused, unpause the container before " + what)
+		return nil, conflict("container " + c.bind.ID + " is paused, unpause the container before " + what)
 	case shimapi.StatusRestarting:
-		return conflict("container " + c.bind.ID + " is restarting, wait until the container is running")
+		return nil, conflict("container " + c.bind.ID + " is restarting, wait until the container is running")
 	}
-	return notRunning(c.bind.ID)
+	return nil, notRunning(c.bind.ID)
 }
 
 func errorCode(err error) int {

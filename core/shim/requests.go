@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
@@ -46,7 +47,7 @@ func (c *container) kill(k shimapi.Kill) error {
 		return err
 	}
 	c.mu.Lock()
-	status := c.state.Status
+	status, rc := c.state.Status, c.rc
 	if k.Stop && !c.state.Stopped && status != shimapi.StatusBound {
 		c.state.Stopped = true
 		close(c.stop)
@@ -60,9 +61,9 @@ func (c *container) kill(k shimapi.Kill) error {
 		return notRunning(c.bind.ID)
 	}
 	if k.All {
-		err = c.signalAll(sig)
+		err = signalAll(rc, sig)
 	} else {
-		err = c.rc.Signal(sig)
+		err = rc.Signal(sig)
 	}
 	if gone(err) {
 		err = nil // its end is on the way to those who wait
@@ -76,8 +77,8 @@ func (c *container) kill(k shimapi.Kill) error {
 	return nil
 }
 
-func (c *container) signalAll(sig unix.Signal) error {
-	pids, err := c.rc.Processes()
+func signalAll(rc *runtime.Container, sig unix.Signal) error {
+	pids, err := rc.Processes()
 	if err != nil {
 		return err
 	}
@@ -143,14 +144,15 @@ func (c *container) update(u shimapi.Update) error {
 	if u.Resources == nil {
 		return nil
 	}
-	if err := c.mustRun("updating it"); err != nil {
+	rc, err := c.mustRun("updating it")
+	if err != nil {
 		return err
 	}
 	merged, err := mergeResources(c.start.Spec.Linux.Resources, u.Resources)
 	if err != nil {
 		return fmt.Errorf("update container %s: %w", c.bind.ID, err)
 	}
-	if err := c.worker.do(func() error { return c.rc.Update(merged) }); err != nil {
+	if err := c.worker.do(func() error { return rc.Update(merged) }); err != nil {
 		return fmt.Errorf("update container %s: %w", c.bind.ID, err)
 	}
 	return nil

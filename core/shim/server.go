@@ -41,7 +41,7 @@ func newServer(c *container, listener *net.UnixListener) *server {
 // nobody is there any more who could start it. control is the connection to
 // the process that spawned this one.
 func (s *server) serve(control net.Conn) {
-	go s.accept()
+	s.answers.Go(s.accept) // the count is never zero while more may come
 	abandoned := make(chan struct{})
 	go s.watchParent(control, abandoned)
 	select {

@@ -38,6 +38,13 @@ type streams struct {
 
 func newStreams() *streams { return &streams{begun: make(chan struct{})} }
 
+// configure says what became known with the start.
+func (s *streams) configure(terminal, stdinOne bool, log *logWriter, onDetach func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.terminal, s.stdinOne, s.log, s.onDetach = terminal, stdinOne, log, onDetach
+}
+
 // pipes makes the process's ends of its streams. uid and gid own them, so that
 // /dev/stdout can be opened again by the user that runs there.
 func (s *streams) pipes(openStdin bool, uid, gid int) (stdio runtime.Stdio, ours [2]*os.File, err error) {
@@ -94,6 +101,7 @@ func (s *streams) closeFiles() {
 func (s *streams) begin(stdoutFrom, stderrFrom *os.File) {
 	s.closeFiles()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.running = true
 	if s.terminal {
 		s.console, s.stdin = stdoutFrom, stdoutFrom
@@ -101,14 +109,13 @@ func (s *streams) begin(stdoutFrom, stderrFrom *os.File) {
 	for _, c := range s.clients {
 		c.raw = s.terminal // not known when they came
 	}
-	close(s.begun)
-	s.mu.Unlock()
 	for stream, from := range map[byte]*os.File{stdout: stdoutFrom, stderr: stderrFrom} {
 		if from != nil {
 			s.copies.Add(1)
 			go s.copyOut(stream, from)
 		}
 	}
+	close(s.begun)
 }
 
 // copyOut passes one stream on, to the log first, until its last writer is gone.

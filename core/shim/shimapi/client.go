@@ -2,9 +2,14 @@ package shimapi
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Client talks to one container's shim. It is safe for use by many goroutines:
@@ -109,6 +114,7 @@ func (c *Client) wait(ctx context.Context, req *Request) (<-chan WaitResult, err
 		if err == nil {
 			err = reply.Err()
 		} else {
+			awaitDeath(ctx, c.runDir)
 			err = shimGone(ctx, err)
 		}
 		if err != nil {
@@ -118,6 +124,23 @@ func (c *Client) wait(ctx context.Context, req *Request) (<-chan WaitResult, err
 		result <- WaitResult{Exit: reply.Exit}
 	}()
 	return result, nil
+}
+
+// awaitDeath waits, not long, until a shim that closed its connections has let
+// go of the lock too: whoever hears of its death finds it dead.
+func awaitDeath(ctx context.Context, runDir string) {
+	f, err := os.Open(filepath.Join(runDir, LockFile))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	for range 500 {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+		if ctx.Err() != nil || !errors.Is(err, unix.EWOULDBLOCK) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Attach joins the container's streams. Stdin goes into the connection
