@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 	s := newSuite(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "scripts",
+		WorkdirRoot:         t.TempDir(), // testscript leaves an empty folder of its own behind
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return s.setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
