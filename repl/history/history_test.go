@@ -66,8 +66,8 @@ func TestParallelAppendsAndCompaction(t *testing.T) {
 	for s := range sessions {
 		wg.Go(func() {
 			for i := range lines {
-				// Opening compacts: max is small against what the sessions write.
-				f, err := history.Open(path, 100)
+				// Opening compacts, and max is more than what the others write while this one is kept waiting.
+				f, err := history.Open(path, 300)
 				if err != nil {
 					t.Error(err)
 					return
