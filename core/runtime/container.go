@@ -86,7 +86,7 @@ func validate(spec *specs.Spec) error {
 	case len(spec.Process.Args) == 0:
 		return errors.New("args must not be empty")
 	case !filepath.IsAbs(spec.Process.Cwd):
-		return errors.New("Cwd must be an absolute path")
+		return errors.New("the working directory must be an absolute path")
 	case spec.Linux == nil:
 		return errors.New("linux property must not be empty")
 	}

@@ -217,7 +217,7 @@ type ExecResize struct {
 type Exec struct {
 	ID         string
 	Process    *specs.Process
-	Privileged bool
+	Privileged bool // as the client asked; Process has the capabilities already
 	Streams    Attach
 	Detach     bool // reply at once, streams go nowhere
 }
