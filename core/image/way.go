@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"path/filepath"
 	"runtime"
@@ -17,6 +16,7 @@ import (
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/signature"
 	"go.podman.io/image/v5/types"
+	"go.podman.io/storage/pkg/configfile"
 )
 
 // way is how one request reaches its registry.
@@ -127,13 +127,9 @@ func (s *Service) openSource(ctx context.Context, w *way, ref reference.Named) (
 	return src, nil
 }
 
-// allowed applies the system's containers-policy.json(5); without one
-// everything is allowed, as docker does.
+// allowed applies the system's containers-policy.json(5).
 func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, image types.UnparsedImage) error {
-	policy, err := signature.DefaultPolicy(sys)
-	if errors.Is(err, fs.ErrNotExist) {
-		policy, err = &signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}}, nil
-	}
+	policy, err := readPolicy(sys)
 	if err != nil {
 		return fmt.Errorf("read the image policy: %w", err)
 	}
@@ -144,4 +140,13 @@ func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, image t
 	defer judge.Destroy()
 	_, err = judge.IsRunningImageAllowed(ctx, image)
 	return err
+}
+
+// readPolicy allows everything, as docker does, on a machine that has no policy file.
+func readPolicy(sys *types.SystemContext) (*signature.Policy, error) {
+	policy, err := signature.DefaultPolicy(sys)
+	if errors.Is(err, configfile.ErrConfigFileNotFound) {
+		return &signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}}, nil
+	}
+	return policy, err
 }
