@@ -133,7 +133,9 @@ func (c *container) prepare(start *shimapi.Start) error {
 	}
 	c.mounted = c.worker.begin(func() error { return mountRoot(start.Rootfs) })
 	c.completeSpec(start)
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saveState() // with the cgroup that a sweep would have to empty
 }
 
 // completeSpec fills in what only the shim knows.

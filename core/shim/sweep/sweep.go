@@ -58,7 +58,7 @@ func Container(ctx context.Context, runDir string) (swept bool, err error) {
 	if state == nil || err != nil {
 		return false, err
 	}
-	if state.Status != shimapi.StatusBound {
+	if state.Status != shimapi.StatusBound || state.CgroupPath != "" { // or in the middle of its start
 		if err := endContainer(ctx, state); err != nil {
 			return false, fmt.Errorf("sweep container %s: %w", state.ID, err)
 		}
