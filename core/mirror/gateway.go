@@ -109,10 +109,13 @@ func (g *gateway) forward(w http.ResponseWriter, r *http.Request, rest string) {
 
 // ask makes one request and sorts its answer: usable, refused by a registry, or a fault.
 func (g *gateway) ask(ctx context.Context, s *source, method, rest string, header http.Header) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	resp, err := s.do(ctx, method, g.repo+"/"+rest, header)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
+	resp.Body = &body{resp.Body, cancel}
 	switch {
 	case isHTML(resp):
 		resp.Body.Close()
@@ -197,31 +200,56 @@ func (g *gateway) resume(ctx context.Context, w io.Writer, s *source, rest strin
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusPartialContent { // the source knows no ranges: skip what we have
-		if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
-			return 0, err
-		}
+	if resp.StatusCode == http.StatusPartialContent {
+		return s.copyBody(w, resp.Body)
 	}
-	return s.copyBody(w, resp.Body)
+	n, err := s.copyBody(&skipWriter{w, offset}, resp.Body) // the source knows no ranges
+	return max(0, n-offset), err
+}
+
+// skipWriter passes on what comes after the first bytes.
+type skipWriter struct {
+	io.Writer
+	skip int64
+}
+
+func (w *skipWriter) Write(p []byte) (int, error) {
+	drop := min(w.skip, int64(len(p)))
+	w.skip -= drop
+	n, err := w.Writer.Write(p[drop:])
+	return int(drop) + n, err
 }
 
 var errStalled = errors.New("no byte in time")
 
 // copyBody copies until the end and closes the body; a body that is silent for
 // the source's stall limit is cut off. Bytes count as served before the client has them.
-func (s *source) copyBody(w io.Writer, body io.ReadCloser) (int64, error) {
-	defer body.Close()
-	stalled := make(chan struct{})
-	timer := time.AfterFunc(s.stall, func() { close(stalled); body.Close() })
+func (s *source) copyBody(w io.Writer, content io.ReadCloser) (int64, error) {
+	defer content.Close()
+	var stalled atomic.Bool
+	timer := time.AfterFunc(s.stall, func() {
+		stalled.Store(true)
+		if b, ok := content.(*body); ok {
+			b.cancel()
+		}
+	})
 	defer timer.Stop()
-	n, err := io.Copy(w, watched{body, timer, s})
-	select {
-	case <-stalled:
+	n, err := io.Copy(w, watched{content, timer, s})
+	if stalled.Load() {
 		return n, errStalled
-	default:
-		return n, err
 	}
+	return n, err
+}
+
+// body ends its request when it is closed, or from another goroutine by cancel.
+type body struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *body) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // watched pushes the alarm back and counts at every read that brings something.

@@ -29,10 +29,10 @@ import (
 
 const repo = "library/app"
 
-// content is an image of a small system and one layer of 8 MiB.
+// content is an image of a small system and one layer of 2 MiB.
 func content(t *testing.T) registry.Image {
 	t.Helper()
-	layer, err := registry.Random(1, 8<<20)
+	layer, err := registry.Random(1, 2<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestPullFallsOver(t *testing.T) {
 		"accepts and is silent": {"http://" + silent.Addr, origin.Addr},
 		"stalls in the middle of a blob": {front(t, full, func(w http.ResponseWriter, req *http.Request, pass http.Handler) {
 			if strings.Contains(req.URL.Path, "blobs/") {
-				w = &cutWriter{w, 1 << 20, func() { <-req.Context().Done() }}
+				w = &cutWriter{w, 1 << 19, func() { <-req.Context().Done() }}
 			}
 			pass.ServeHTTP(w, req)
 		}), origin.Addr},
@@ -185,7 +185,7 @@ func TestPullFallsOver(t *testing.T) {
 		})), origin.Addr},
 		"breaks off in the middle of a blob": {front(t, full, func(w http.ResponseWriter, req *http.Request, pass http.Handler) {
 			if strings.Contains(req.URL.Path, "blobs/") {
-				w = &cutWriter{w, 1 << 20, func() { panic(http.ErrAbortHandler) }}
+				w = &cutWriter{w, 1 << 19, func() { panic(http.ErrAbortHandler) }}
 			}
 			pass.ServeHTTP(w, req)
 		}), origin.Addr},
@@ -374,5 +374,20 @@ func TestMirrorTestNamesTheFailedStep(t *testing.T) {
 	}
 	if len(tests) != 6 || tests[5].Mirror.Name != Origin {
 		t.Errorf("tests %+v, want the five mirrors and the registry itself", tests)
+	}
+}
+
+// A source that knows no ranges sends the whole; what the client has is skipped.
+func TestResumeWithoutRanges(t *testing.T) {
+	const text = "0123456789"
+	whole := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }))
+	t.Cleanup(whole.Close)
+	base, err := url.Parse(whole.URL)
+	must(t, err)
+	g := &gateway{repo: repo}
+	var rest strings.Builder
+	n, err := g.resume(t.Context(), &rest, newSource("whole", base, repo, nil, DefaultLimits), "blobs/x", 4)
+	if err != nil || n != 6 || rest.String() != text[4:] {
+		t.Errorf("resumed with %q, %d, %v: want %q", rest.String(), n, err, text[4:])
 	}
 }
