@@ -228,7 +228,10 @@ func TestInterrupt(t *testing.T) {
 }
 
 // script is an Editor that types lines; each is read when the one before has run.
-type script struct{ lines []string }
+type script struct {
+	lines  []string
+	before map[string]func() // what happens while a line runs, begun just before it
+}
 
 func (s *script) ReadLine(context.Context) (string, error) {
 	if len(s.lines) == 0 {
@@ -238,6 +241,9 @@ func (s *script) ReadLine(context.Context) (string, error) {
 	s.lines = s.lines[1:]
 	if line == "^C" {
 		return "", ErrInterrupted
+	}
+	if happens, ok := s.before[line]; ok {
+		go happens()
 	}
 	return line, nil
 }
@@ -260,12 +266,12 @@ func TestGiveUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
+	interrupt := func() {
 		for range abandonAfter {
 			signals <- os.Interrupt
 		}
-	}()
-	status := s.Loop(t.Context(), "", &script{[]string{"x=kept", "deaf; ps never", "echo $? $x", "if true", "^C", "echo $?", "history", "history 1", "fail"}})
+	}
+	status := s.Loop(t.Context(), "", &script{before: map[string]func(){"deaf; ps never": interrupt}, lines: []string{"x=kept", "deaf; ps never", "echo $? $x", "if true", "^C", "echo $?", "history", "history 1", "fail"}})
 	want := "130 kept\n130\n    1  a\n    2  b\n    3  c\n    3  c\n"
 	if out.String() != want || status != 7 {
 		t.Errorf("printed %q, status %d; want %q, 7\n%s", out.String(), status, want, errs.String())
