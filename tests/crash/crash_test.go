@@ -88,6 +88,18 @@ func (e *engine) must(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// eventually repeats a command until it prints what is wanted.
+func (e *engine) eventually(want string, args ...string) {
+	e.t.Helper()
+	var got string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if got = e.must(args...); got == want {
+			return
+		}
+	}
+	e.t.Fatalf("nacre %s: %q, want %q", strings.Join(args, " "), got, want)
+}
+
 // killAfter starts a command and kills it, and it alone, after a while. It
 // tells whether the command was still running.
 func (e *engine) killAfter(delay time.Duration, args ...string) bool {
@@ -204,12 +216,8 @@ func TestShimKilled(t *testing.T) {
 	id := e.must("run", "-d", "--name", "victim", e.image, "sleep", "1000")
 	shim, initial := e.pids(id)
 	must(t, syscall.Kill(shim, syscall.SIGKILL))
-	for deadline := time.Now().Add(3 * time.Second); alive(shim) && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond) // the kernel takes its time with namespaces
-	}
-	if got := e.must("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "victim"); got != "exited 137" {
-		t.Errorf("after the shim's death: %q, want exited 137", got)
-	}
+	// The kernel takes its time to end a process with namespaces.
+	e.eventually("exited 137", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "victim")
 	if err := syscall.Kill(initial, 0); err == nil && alive(initial) {
 		t.Errorf("the container's process %d lives on without its shim", initial)
 	}
@@ -226,22 +234,14 @@ func TestContainerOutlivesNacre(t *testing.T) {
 	e := newEngine(t)
 	cmd := e.command("run", "--rm", "--name", "survivor", e.image, "sleep", "1000")
 	must(t, cmd.Start())
-	for deadline := time.Now().Add(10 * time.Second); e.must("ps", "-q", "--filter", "name=survivor") == ""; {
-		if time.Now().After(deadline) {
-			t.Fatal("the container does not come up")
-		}
-	}
+	e.eventually("survivor", "ps", "--format", "{{.Names}}")
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
 	if got := e.must("inspect", "-f", "{{.State.Status}}", "survivor"); got != "running" {
 		t.Fatalf("after nacre's death: %q, want running", got)
 	}
 	e.must("kill", "survivor")
-	for deadline := time.Now().Add(10 * time.Second); e.must("ps", "-aq") != ""; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("a container that was to remove itself is still there")
-		}
-	}
+	e.eventually("", "ps", "-aq") // it was to remove itself
 	e.consistent("nacre killed")
 }
 
