@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -21,7 +22,22 @@ import (
 // ours are the names that only nacre gives.
 var ours = regexp.MustCompile(`(?i)\bnacre`)
 
+// patience is the time that processes may take to be reaped by the system's init.
+const patience = 5 * time.Second
+
 func TestNoProcess(t *testing.T) {
+	var left []string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if left = processes(t); len(left) == 0 {
+			return
+		}
+	}
+	t.Errorf("processes left: %q", left)
+}
+
+// processes lists those named nacre… with their arguments.
+func processes(t *testing.T) (list []string) {
+	t.Helper()
 	commands, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil || len(commands) == 0 {
 		t.Fatalf("list processes: %d found, %v", len(commands), err)
@@ -33,9 +49,10 @@ func TestNoProcess(t *testing.T) {
 		}
 		if strings.HasPrefix(string(name), "nacre") {
 			args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-			t.Errorf("process left: %s %q", filepath.Dir(file), bytes.ReplaceAll(args, []byte{0}, []byte{' '}))
+			list = append(list, filepath.Dir(file)+" "+string(bytes.ReplaceAll(args, []byte{0}, []byte{' '})))
 		}
 	}
+	return list
 }
 
 func TestNoMount(t *testing.T) {

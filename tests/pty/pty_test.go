@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/tests/program"
 	"github.com/nacre-sh/nacre/tests/registry"
 	"github.com/nacre-sh/nacre/tests/screen"
 )
@@ -61,10 +62,16 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
-	w := &world{bin: os.Getenv("NACRE_TEST_BIN"), root: root}
-	if w.bin == "" {
-		w.bin = build(t)
+	bin, clean, err := program.Build()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := clean(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &world{bin: bin, root: root}
 	reg, err := registry.Start(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -93,22 +100,6 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, p := range []struct{ pkg, cgo, tags, ldflags string }{
-		{"nacre", "0", "exclude_graphdriver_btrfs,containers_image_openpgp", ""},
-		{"nacre-shim", "1", "runc_nocriu,seccomp,netgo,osusergo", `-extldflags "-static"`},
-	} {
-		cmd := exec.Command("go", "build", "-tags", p.tags, "-ldflags", p.ldflags, "-o", filepath.Join(dir, p.pkg), "../../cmd/"+p.pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo, "GOFLAGS=")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", p.pkg, err, out)
-		}
-	}
-	return dir
-}
-
 // once runs nacre without a terminal.
 func (w *world) once(t *testing.T, args ...string) string {
 	t.Helper()
@@ -125,6 +116,7 @@ func (w *world) once(t *testing.T, args ...string) string {
 
 func (w *world) empty(t *testing.T) {
 	w.once(t, "-c", "ps -aq | xargs rm -f; rmi -f $(images -aq)")
+	w.once(t, "system", "reset", "--force")
 	for _, line := range mounts(t, w.root) {
 		t.Error("mount left:", line)
 		fields := strings.Fields(line)
