@@ -27,7 +27,11 @@ func (m *Module) List(ctx context.Context, opts backend.ContainerList) ([]contai
 	if match.onlyRunning {
 		where = `WHERE status = 'running' ORDER BY created DESC`
 	}
-	records, err := m.query(ctx, where)
+	read := m.queryBrief
+	if opts.Size { // the size is that of the layers, which only the whole record names
+		read = func(ctx context.Context, where string) ([]*record, error) { return m.query(ctx, where) }
+	}
+	records, err := read(ctx, where)
 	if err != nil {
 		return nil, err
 	}

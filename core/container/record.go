@@ -77,6 +77,7 @@ CREATE TABLE containers (
 	finished   INTEGER NOT NULL DEFAULT 0,
 	restarts   INTEGER NOT NULL DEFAULT 0,
 	stopped    INTEGER NOT NULL DEFAULT 0,
+	brief      TEXT NOT NULL,        -- JSON: what lists show and filter by
 	spec       TEXT NOT NULL         -- JSON: config, host config, networking, rootfs, mounts
 ) WITHOUT ROWID;
 CREATE INDEX containers_image ON containers (image_id);
@@ -92,24 +93,34 @@ type specColumn struct {
 	Mounts     []mountPoint `json:",omitempty"`
 }
 
-const columns = `id, COALESCE(name, ''), image, image_id, created, status, exit_code, error, oom, started, finished, restarts, stopped, spec`
+const (
+	stateColumns = `id, COALESCE(name, ''), image, image_id, created, status, exit_code, error, oom, started, finished, restarts, stopped`
+	columns      = stateColumns + `, spec`
+)
 
-func (m *Module) scan(row interface{ Scan(...any) error }) (*record, error) {
-	var r record
+type scanner interface{ Scan(...any) error }
+
+// scanRow reads a row whose last column is JSON, which it returns as it is.
+func scanRow(row scanner) (r *record, content []byte, err error) {
+	r = &record{}
 	var made, started, finished int64
-	var spec []byte
-	err := row.Scan(&r.ID, &r.Name, &r.Image, &r.ImageID, &made, &r.Status, &r.ExitCode, &r.Error, &r.OOMKilled,
-		&started, &finished, &r.RestartCount, &r.Stopped, &spec)
+	err = row.Scan(&r.ID, &r.Name, &r.Image, &r.ImageID, &made, &r.Status, &r.ExitCode, &r.Error, &r.OOMKilled,
+		&started, &finished, &r.RestartCount, &r.Stopped, &content)
+	r.Created, r.StartedAt, r.FinishedAt = fromNano(made), fromNano(started), fromNano(finished)
+	return r, content, err
+}
+
+func (m *Module) scan(row scanner) (*record, error) {
+	r, content, err := scanRow(row)
 	if err != nil {
 		return nil, err
 	}
-	r.Created, r.StartedAt, r.FinishedAt = fromNano(made), fromNano(started), fromNano(finished)
-	s, err := m.specs.decode(r.ID, spec)
+	s, err := m.specs.decode(r.ID, content)
 	if err != nil {
 		return nil, fmt.Errorf("read the record of container %s: %w", r.ID, err)
 	}
 	r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts = s.Config, s.HostConfig, s.Networking, s.Rootfs, s.Mounts
-	return &r, nil
+	return r, nil
 }
 
 func fromNano(n int64) time.Time {
@@ -132,9 +143,13 @@ func (m *Module) insert(ctx context.Context, r *record) error {
 	if err != nil {
 		return fmt.Errorf("record container %s: %w", r.Name, err)
 	}
-	res, err := m.db.ExecContext(ctx, `INSERT INTO containers (id, name, image, image_id, created, status, spec)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
-		r.ID, r.Name, r.Image, r.ImageID, toNano(r.Created), r.Status, string(spec))
+	brief, err := json.Marshal(briefOf(r))
+	if err != nil {
+		return fmt.Errorf("record container %s: %w", r.Name, err)
+	}
+	res, err := m.db.ExecContext(ctx, `INSERT INTO containers (id, name, image, image_id, created, status, brief, spec)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+		r.ID, r.Name, r.Image, r.ImageID, toNano(r.Created), r.Status, string(brief), string(spec))
 	if err != nil {
 		return fmt.Errorf("record container %s: %w", r.Name, err)
 	}
@@ -210,14 +225,18 @@ func (m *Module) byID(ctx context.Context, id string) (*record, error) {
 }
 
 func (m *Module) query(ctx context.Context, where string, args ...any) ([]*record, error) {
-	rows, err := m.db.QueryContext(ctx, `SELECT `+columns+` FROM containers `+where, args...)
+	return m.queryRows(ctx, m.scan, `SELECT `+columns+` FROM containers `+where, args...)
+}
+
+func (m *Module) queryRows(ctx context.Context, scan func(scanner) (*record, error), query string, args ...any) ([]*record, error) {
+	rows, err := m.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
 	defer rows.Close()
 	var found []*record
 	for rows.Next() {
-		r, err := m.scan(rows)
+		r, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
