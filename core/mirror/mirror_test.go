@@ -391,3 +391,16 @@ func TestResumeWithoutRanges(t *testing.T) {
 		t.Errorf("resumed with %q, %d, %v: want %q", rest.String(), n, err, text[4:])
 	}
 }
+
+func TestSkipWriterSkipsAcrossWrites(t *testing.T) {
+	var rest strings.Builder
+	w := &skipWriter{&rest, 4}
+	for _, part := range []string{"012", "345", "6789"} {
+		if n, err := io.WriteString(w, part); n != len(part) || err != nil {
+			t.Errorf("write %q: %d, %v", part, n, err)
+		}
+	}
+	if rest.String() != "456789" {
+		t.Errorf("passed on %q, want %q", rest.String(), "456789")
+	}
+}
