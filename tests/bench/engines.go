@@ -34,6 +34,7 @@ type lab struct {
 	engines []*engine
 	nacre   *engine
 	say     func(format string, args ...any) // what goes on, for who waits
+	done    map[string]bool                  // what once has done
 }
 
 // setUp starts the registry and the engines. An engine that is not installed

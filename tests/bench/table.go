@@ -10,69 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// row is a line of the table: what it says and when it is good enough.
-type row struct {
-	line, unit, budget string
-	met                func(nacre, docker, podman float64) bool // an absent engine is 0; nil: no budget
-}
-
-// rows are the budgets of the foundation.
-func (s samples) rows() []row {
-	alone, _ := s.median(oneShotRun, "nacre")
-	return []row{
-		{promptRun, "ms", "docker ≥ 6 ×, podman ≥ 6 ×", func(n, d, p float64) bool { return (d == 0 || d >= 6*n) && (p == 0 || p >= 6*n) }},
-		{oneShotRun, "ms", "docker ≥ 5 ×", func(n, d, _ float64) bool { return d == 0 || d >= 5*n }},
-		{parallelRun, "ms", "≤ 4 × one alone", func(n, _, _ float64) bool { return n <= 4*alone }},
-		{"`ps -a` one-shot, 100 containers", "ms", "≤ docker's", func(n, d, _ float64) bool { return d == 0 || n <= d }},
-		{"`images` one-shot, 100 names", "ms", "≤ docker's", func(n, d, _ float64) bool { return d == 0 || n <= d }},
-		{"`ps -a` at the prompt, 100 containers", "ms", "< 2 ms", func(n, _, _ float64) bool { return n < 2 }},
-		{"`images` at the prompt, 100 names", "ms", "< 2 ms", func(n, _, _ float64) bool { return n < 2 }},
-		{"start to prompt", "ms", "< 60 ms", func(n, _, _ float64) bool { return n < 60 }},
-		{"private memory per idle shim", "MiB", "≤ 3 MiB", func(n, _, _ float64) bool { return n <= 3 }},
-		{"processes for 3 idle containers", "", "3", func(n, _, _ float64) bool { return n <= 3 }},
-	}
-}
-
-func (l *lab) print(out io.Writer, s samples) error {
+func (l *lab) printHead(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; medians of %d runs in turn", machine(), l.runs)
 	for _, e := range l.engines {
 		fmt.Fprintf(&b, "; %s %s", e.name, e.version)
 	}
 	b.WriteString(".\n\n| | nacre | docker | podman | docker ÷ nacre | podman ÷ nacre | budget | |\n|---|--:|--:|--:|--:|--:|---|---|\n")
-	for _, r := range s.rows() {
-		nacre, ok := s.median(r.line, "nacre")
-		if !ok {
-			continue
-		}
-		docker, _ := s.median(r.line, "docker")
-		podman, _ := s.median(r.line, "podman")
-		verdict := "met"
-		if !r.met(nacre, docker, podman) {
-			verdict = "**missed**"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.line, number(nacre, r.unit), number(docker, r.unit), number(podman, r.unit),
-			ratio(docker, nacre), ratio(podman, nacre), r.budget, verdict)
-	}
-	b.WriteString(l.slowdowns(s))
 	_, err := io.WriteString(out, b.String())
 	return err
 }
 
-// slowdowns says how much longer one of 16 takes than one alone.
-func (l *lab) slowdowns(s samples) string {
-	var parts []string
-	for _, e := range l.engines {
-		alone, ok1 := s.median(oneShotRun, e.name)
-		slowest, ok2 := s.median(parallelRun, e.name)
-		if ok1 && ok2 {
-			parts = append(parts, fmt.Sprintf("%s %.1f ×", e.name, slowest/alone))
+func (r row) print(out io.Writer, v values) error {
+	verdict := ""
+	if r.met != nil {
+		verdict = "met"
+		if !r.met(v) {
+			verdict = "**missed**"
 		}
 	}
-	if parts == nil {
-		return ""
-	}
-	return fmt.Sprintf("\nThe slowest of %d at once, against one alone: %s.\n", atOnce, strings.Join(parts, ", "))
+	_, err := fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.line, number(v.nacre, r.unit), number(v.docker, r.unit),
+		number(v.podman, r.unit), ratio(v.docker, v.nacre), ratio(v.podman, v.nacre), r.budget, verdict)
+	return err
 }
 
 func number(v float64, unit string) string {

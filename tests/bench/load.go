@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	atOnce  = 16  // runs that start together
+	inAll   = 100 // runs for the throughput
+	workers = 8   // of them at a time
+	made    = 200 // containers to create and remove
+)
+
+// loadRows are many containers at once.
+var loadRows = []row{
+	{"run-16", "`run --rm busybox true`, 16 processes at once: the slowest against one alone", "×", "≤ 4 ×", atMost(4), measureTogether},
+	{"run-100", "100 × `run --rm busybox true`, 8 at a time", "ms", "docker ≥ 6 ×", dockerTimes(6), measureThroughput},
+	{"create-rm-200", "200 × `create`, then one `rm` of all", "ms", "docker ≥ 10 ×", dockerTimes(10), measureCreate},
+}
+
+func measureTogether(ctx context.Context, l *lab, s *sample) error {
+	slowest := map[string][]float64{}
+	for range max(3, l.runs/4) {
+		for _, e := range l.engines {
+			alone, err := e.together(ctx, 1, 1)
+			if err != nil {
+				return err
+			}
+			all, err := e.together(ctx, atOnce, atOnce)
+			if err != nil {
+				return err
+			}
+			s.add(e, ms(slices.Max(all))/ms(alone[0]))
+			slowest[e.name] = append(slowest[e.name], ms(slices.Max(all)))
+		}
+	}
+	var parts []string
+	for _, e := range l.engines {
+		parts = append(parts, fmt.Sprintf("%s %.0f ms", e.name, median(slowest[e.name])))
+	}
+	s.note("The slowest of %d at once: %s.", atOnce, strings.Join(parts, ", "))
+	return nil
+}
+
+// together runs the same container n times, by so many processes at a time,
+// and returns how long each took. A run that fails is an error.
+func (e *engine) together(ctx context.Context, n, atATime int) ([]time.Duration, error) {
+	took := make([]time.Duration, n)
+	errs := make([]error, n)
+	slots := make(chan struct{}, atATime)
+	var wg sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			start := time.Now()
+			_, errs[i] = e.run(ctx, "run", "--rm", e.image, "true")
+			took[i] = time.Since(start)
+			<-slots
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return took, nil
+}
+
+func measureThroughput(ctx context.Context, l *lab, s *sample) error {
+	for range max(1, l.runs/7) {
+		for _, e := range l.engines {
+			start := time.Now()
+			if _, err := e.together(ctx, inAll, workers); err != nil {
+				return err
+			}
+			s.add(e, ms(time.Since(start)))
+		}
+	}
+	return nil
+}
+
+// measureCreate measures one process per container and one that removes them
+// all, as a script would do it.
+func measureCreate(ctx context.Context, l *lab, s *sample) error {
+	for range max(1, l.runs/7) {
+		for _, e := range l.engines {
+			start := time.Now()
+			ids := []string{"rm"}
+			for range made {
+				id, err := e.run(ctx, "create", e.image, "true")
+				if err != nil {
+					return err
+				}
+				ids = append(ids, strings.TrimSpace(id))
+			}
+			if _, err := e.run(ctx, ids...); err != nil {
+				return err
+			}
+			s.add(e, ms(time.Since(start)))
+		}
+	}
+	return nil
+}
