@@ -37,16 +37,6 @@ func list(rows []row, out io.Writer) error {
 // values are the medians of one line; 0 for an engine that is not there.
 type values struct{ nacre, docker, podman float64 }
 
-func (v values) of(engine string) float64 {
-	switch engine {
-	case "nacre":
-		return v.nacre
-	case "docker":
-		return v.docker
-	}
-	return v.podman
-}
-
 // The usual budgets; an engine that was not measured breaks none.
 
 func dockerTimes(factor float64) func(values) bool {
