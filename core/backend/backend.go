@@ -172,3 +172,18 @@ type MirrorStep struct {
 	Took time.Duration
 	Err  string // empty: passed
 }
+
+// ImageCommit asks for an image of one more layer, made of a container's changes.
+type ImageCommit struct {
+	Parent      string            // id of the container's image; empty: there is none below
+	Platform    ocispec.Platform  // zero: the parent's, or this machine's
+	ContainerID string            // for the record
+	Container   *container.Config // what the container ran with; may be nil
+	// Config is what the request asks for; nil means Container. What it leaves
+	// open is filled up from Container, as docker does.
+	Config  *container.Config
+	Changes []string // instructions of a Dockerfile, applied to Config
+	Author  string
+	Comment string
+	Ref     reference.Named // with a tag; nil: the image gets no name
+}

@@ -51,7 +51,7 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
 	case errors.Is(err, docker.ErrTooManyRequests):
 		return word(errdefs.ErrUnavailable, "toomanyrequests: the registry of %s asks to wait", reference.FamiliarName(ref))
-	case errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device"):
+	case noSpace(err):
 		return word(errdefs.ErrResourceExhausted, "%s\nhint: free some space (rmi, system prune), then pull again", err)
 	case errors.Is(err, errSilent):
 		return word(errdefs.ErrUnavailable, "%s: %s", reference.Domain(ref), errSilent)
@@ -144,4 +144,20 @@ func translatePush(err error, ref reference.Named, auth *registry.AuthConfig) er
 		return word(errdefs.ErrUnavailable, "%s: %s", reference.Domain(ref), errSilent)
 	}
 	return wordConnection(err, ref, "push", word)
+}
+
+// noSpace says whether a disk was full; the layer store keeps only the text.
+func noSpace(err error) bool {
+	return err != nil && (errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device"))
+}
+
+// translateStore gives an error of the layer store its class.
+func translateStore(err error) error {
+	switch {
+	case err == nil || errors.Is(err, context.Canceled) || classified(err):
+		return err
+	case noSpace(err):
+		return &worded{text: err.Error() + "\nhint: free some space (rmi, system prune), then try again", class: errdefs.ErrResourceExhausted, cause: err}
+	}
+	return err
 }

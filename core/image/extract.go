@@ -20,21 +20,34 @@ import (
 	"github.com/vbatts/tar-split/tar/asm"
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"go.podman.io/image/v5/pkg/compression"
-	"go.podman.io/image/v5/types"
 	drivers "go.podman.io/storage/drivers"
 	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/tarlog"
 )
 
-// extraction is a drivers.Differ: it unpacks a layer while it comes from the
-// registry, one decompression, and hashes both forms on the way. The files
-// become a layer only if both digests are right.
+// packed is a layer's archive on its way into the store.
+type packed struct {
+	name, doing string        // what progress shows: the layer, and Downloading or the like
+	digest      digest.Digest // of the archive; empty: not known
+	size        int64         // of the archive; negative: not known
+	diffID      digest.Digest // of the tar inside; empty: not known
+	open        func(context.Context) (io.ReadCloser, error)
+	verifying   func() // the files are unpacked; may be nil
+	done        func() // both digests are right; may be nil
+}
+
+// extraction is a drivers.Differ: it unpacks a layer while it comes, one
+// decompression, and hashes both forms on the way. The files become a layer
+// only if both digests are right.
 type extraction struct {
-	*pull
-	ctx   context.Context
-	src   types.ImageSource
-	job   *layerJob
-	retry bool // the failure was the connection's: another attempt may do
+	*maker
+	ctx context.Context
+	in  packed
+
+	staged  *drivers.DriverWithDifferOutput // the result
+	entries int                             // of the tar; the root folder does not count
+	retry   bool                            // the failure was the source's: another attempt may do
+	bad     bool                            // the failure was the archive's
 }
 
 var _ drivers.Differ = (*extraction)(nil)
@@ -44,17 +57,17 @@ func (e *extraction) Close() error { return nil }
 // ApplyDiff unpacks the layer into dest.
 func (e *extraction) ApplyDiff(dest string, options *archive.TarOptions, _ *drivers.DifferOptions) (drivers.DriverWithDifferOutput, error) {
 	var out drivers.DriverWithDifferOutput
-	body, err := e.getBlob(e.ctx, e.src, e.job.blob)
+	body, err := e.in.open(e.ctx)
 	if err != nil {
 		e.retry = temporary(err)
-		return out, fmt.Errorf("download layer %s: %w", e.job.name, err)
+		return out, fmt.Errorf("read layer %s: %w", e.in.name, err)
 	}
 	defer body.Close()
-	bar := &progressReader{Reader: body, report: e.report, id: e.job.name, text: "Downloading", total: e.job.blob.Size}
-	packed := &verifiedReader{Reader: bar, verifier: e.job.blob.Digest.Verifier(), size: e.job.blob.Size}
+	bar := &progressReader{Reader: body, report: e.report, id: e.in.name, text: e.in.doing, total: e.in.size}
+	packed := newVerifiedReader(bar, e.in.digest, e.in.size)
 	split, err := os.CreateTemp(e.store.Paths.Temp(), "tar-split-")
 	if err != nil {
-		return out, fmt.Errorf("unpack layer %s: %w", e.job.name, err)
+		return out, fmt.Errorf("unpack layer %s: %w", e.in.name, err)
 	}
 	os.Remove(split.Name()) // the descriptor is enough, and a crash leaves nothing
 	unpackErr := e.unpack(packed, split, dest, options, &out)
@@ -62,7 +75,7 @@ func (e *extraction) ApplyDiff(dest string, options *archive.TarOptions, _ *driv
 		split.Close()
 		return drivers.DriverWithDifferOutput{}, err
 	}
-	out.TarSplit, out.CompressedDigest, out.UncompressedDigest = split, e.job.blob.Digest, e.job.diffID
+	out.TarSplit, out.CompressedDigest = split, e.in.digest
 	return out, nil
 }
 
@@ -75,13 +88,14 @@ func (e *extraction) judge(packed *verifiedReader, unpackErr error) error {
 		return e.ctx.Err()
 	case packed.err != nil:
 		e.retry = temporary(packed.err)
-		return fmt.Errorf("download layer %s: %w", e.job.name, packed.err)
+		return fmt.Errorf("read layer %s: %w", e.in.name, packed.err)
 	case drainErr != nil:
-		return fmt.Errorf("download layer %s: %w", e.job.name, drainErr)
+		return fmt.Errorf("read layer %s: %w", e.in.name, drainErr)
 	case !packed.ok():
-		return errdefs.ErrDataLoss.WithMessage("filesystem layer verification failed for digest " + e.job.blob.Digest.String())
+		return errdefs.ErrDataLoss.WithMessage("filesystem layer verification failed for digest " + e.in.digest.String())
 	case unpackErr != nil:
-		return fmt.Errorf("failed to register layer %s: %w", e.job.name, unpackErr)
+		e.bad = !noSpace(unpackErr)
+		return fmt.Errorf("failed to register layer %s: %w", e.in.name, unpackErr)
 	}
 	return nil
 }
@@ -92,7 +106,11 @@ func (e *extraction) unpack(packed io.Reader, split *os.File, dest string, optio
 		return err
 	}
 	defer plain.Close()
-	diffID := e.job.diffID.Algorithm().Digester()
+	algorithm := digest.Canonical
+	if e.in.diffID != "" {
+		algorithm = e.in.diffID.Algorithm()
+	}
+	diffID := algorithm.Digester()
 	seen := newHeaders()
 	log, err := tarlog.NewLogger(seen.add)
 	if err != nil {
@@ -107,7 +125,9 @@ func (e *extraction) unpack(packed io.Reader, split *os.File, dest string, optio
 	}
 	unpackErr := unpack(payload, dest, options)
 	if unpackErr == nil {
-		e.report.status(e.job.name, "Verifying Checksum")
+		if e.in.verifying != nil {
+			e.in.verifying()
+		}
 		_, unpackErr = io.Copy(io.Discard, payload) // the padding belongs to the digest
 	}
 	payload.Close()
@@ -118,11 +138,14 @@ func (e *extraction) unpack(packed io.Reader, split *os.File, dest string, optio
 	if err := errors.Join(splitErr, metadata.Flush()); err != nil {
 		return err
 	}
-	if diffID.Digest() != e.job.diffID {
-		return errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("layers from manifest don't match image configuration: layer %s holds %s, the config says %s", e.job.name, diffID.Digest(), e.job.diffID))
+	out.UncompressedDigest = diffID.Digest()
+	if e.in.diffID != "" && out.UncompressedDigest != e.in.diffID {
+		return errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("layers from manifest don't match image configuration: layer %s holds %s, the config says %s", e.in.name, out.UncompressedDigest, e.in.diffID))
 	}
-	e.report.status(e.job.name, "Download complete")
-	e.report.progress(e.job.name, "Extracting", e.job.blob.Size, e.job.blob.Size)
+	e.entries = seen.entries
+	if e.in.done != nil {
+		e.in.done()
+	}
 	return seen.fill(out, counted.n)
 }
 
@@ -130,12 +153,17 @@ func (e *extraction) unpack(packed io.Reader, split *os.File, dest string, optio
 type headers struct {
 	uids, gids map[uint32]bool
 	size       int64
+	entries    int // the root folder does not count
 	root       *os.FileMode
 }
 
 func newHeaders() *headers { return &headers{uids: map[uint32]bool{}, gids: map[uint32]bool{}} }
 
 func (h *headers) add(entry *tar.Header) {
+	isRoot := entry.Typeflag == tar.TypeDir && path.Clean("/"+entry.Name) == "/"
+	if !isRoot {
+		h.entries++
+	}
 	if strings.HasPrefix(path.Base(entry.Name), archive.WhiteoutPrefix) {
 		return
 	}
@@ -146,7 +174,7 @@ func (h *headers) add(entry *tar.Header) {
 	case tar.TypeSymlink:
 		h.size += int64(len(entry.Linkname))
 	case tar.TypeDir:
-		if path.Clean("/"+entry.Name) == "/" {
+		if isRoot {
 			mode := entry.FileInfo().Mode()
 			h.root = &mode
 		}
@@ -184,18 +212,29 @@ func (c *countingReader) Read(b []byte) (int, error) {
 // gives more bytes than the manifest promised.
 type verifiedReader struct {
 	io.Reader
-	verifier digest.Verifier
-	size     int64 // negative: not known
+	verifier digest.Verifier // nil: there is nothing to compare with
+	size     int64           // negative: not known
 	n        int64
 	err      error
+}
+
+// newVerifiedReader takes an empty digest and a negative size for not known.
+func newVerifiedReader(r io.Reader, d digest.Digest, size int64) *verifiedReader {
+	v := &verifiedReader{Reader: r, size: size}
+	if d != "" {
+		v.verifier = d.Verifier()
+	}
+	return v
 }
 
 func (v *verifiedReader) Read(b []byte) (int, error) {
 	n, err := v.Reader.Read(b)
 	v.n += int64(n)
-	v.verifier.Write(b[:n]) // a hash never fails
+	if v.verifier != nil {
+		v.verifier.Write(b[:n]) // a hash never fails
+	}
 	if v.size >= 0 && v.n > v.size {
-		return 0, errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("the registry sent more than the %d bytes that the manifest says", v.size))
+		return 0, errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("there is more than the %d bytes that the manifest says", v.size))
 	}
 	if err != nil && err != io.EOF {
 		v.err = err
@@ -203,4 +242,4 @@ func (v *verifiedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (v *verifiedReader) ok() bool { return v.verifier.Verified() }
+func (v *verifiedReader) ok() bool { return v.verifier == nil || v.verifier.Verified() }

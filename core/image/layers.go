@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -20,6 +21,12 @@ import (
 // parallelLayers is how many layers of one pull are fetched at the same time; docker's is 3.
 const parallelLayers = 4
 
+// maker brings layers into the store, wherever their archives come from.
+type maker struct {
+	*Service
+	report *reporter
+}
+
 // layerJob is the making of one layer. Fetching and unpacking runs beside the
 // other layers'; entering the store waits for the parent's made.
 type layerJob struct {
@@ -27,6 +34,19 @@ type layerJob struct {
 	name   string // what docker shows: the beginning of the blob's digest
 	parent *layerJob
 	made   chan struct{} // closed when the layer is in the store and in the index
+}
+
+// packed is the job's archive as a registry gives it.
+func (p *pull) packed(src types.ImageSource, job *layerJob) packed {
+	return packed{
+		name: job.name, doing: "Downloading", digest: job.blob.Digest, size: job.blob.Size, diffID: job.diffID,
+		open:      func(ctx context.Context) (io.ReadCloser, error) { return p.getBlob(ctx, src, job.blob) },
+		verifying: func() { p.report.status(job.name, "Verifying Checksum") },
+		done: func() {
+			p.report.status(job.name, "Download complete")
+			p.report.progress(job.name, "Extracting", job.blob.Size, job.blob.Size)
+		},
+	}
 }
 
 // ensureLayers brings every layer that is not there yet into the store.
@@ -89,38 +109,50 @@ func (p *pull) makeLayer(ctx context.Context, store storage.Store, src types.Ima
 		return err
 	}
 	free()
-	if err := p.enter(ctx, store, job, staged); err != nil {
-		return err
+	if err := job.waitForParent(ctx); err != nil {
+		return errors.Join(err, store.CleanupStagedLayer(staged))
+	}
+	if err := p.enter(ctx, store, job.remoteLayer, staged); err != nil {
+		return fmt.Errorf("store layer %s: %w", job.name, err)
 	}
 	p.report.status(job.name, "Pull complete")
 	close(job.made)
 	return nil
 }
 
-// enter makes the unpacked files a layer of the store, on top of its parent.
-func (p *pull) enter(ctx context.Context, store storage.Store, job *layerJob, staged *drivers.DriverWithDifferOutput) error {
-	if job.parent != nil {
-		select {
-		case <-job.parent.made:
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), store.CleanupStagedLayer(staged))
-		}
+// waitForParent ends when the layer below is in the store.
+func (j *layerJob) waitForParent(ctx context.Context) error {
+	if j.parent == nil {
+		return nil
 	}
-	size := job.blob.Size
+	select {
+	case <-j.parent.made:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enter makes the unpacked files a layer of the store, on top of its parent.
+// What was staged is gone afterwards, also after an error.
+func (s *Service) enter(ctx context.Context, store storage.Store, l remoteLayer, staged *drivers.DriverWithDifferOutput) error {
+	options := &storage.LayerOptions{UncompressedDigest: l.diffID}
+	if l.blob.Digest != "" {
+		options.OriginalDigest, options.OriginalSize = l.blob.Digest, &l.blob.Size
+	}
 	_, err := store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
-		ID: job.chain.Encoded(), ParentLayer: encoded(job.remoteLayer.parent),
-		LayerOptions: &storage.LayerOptions{OriginalDigest: job.blob.Digest, OriginalSize: &size, UncompressedDigest: job.diffID},
-		DiffOutput:   staged, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
+		ID: l.chain.Encoded(), ParentLayer: encoded(l.parent), LayerOptions: options,
+		DiffOutput: staged, DiffOptions: &drivers.ApplyDiffWithDifferOpts{},
 	})
 	// After a success too: the library leaves the empty folder around the files.
 	if err = errors.Join(err, store.CleanupStagedLayer(staged)); err != nil {
-		return fmt.Errorf("store layer %s: %w", job.name, err)
+		return err
 	}
 	var info layerInfo
 	if err := json.Unmarshal([]byte(staged.Metadata), &info); err != nil {
 		return err
 	}
-	return p.recordLayer(ctx, store, job.remoteLayer, info)
+	return s.recordLayer(ctx, store, l, info)
 }
 
 func encoded(d digest.Digest) string {
@@ -178,21 +210,29 @@ func (s *Service) recordLayer(ctx context.Context, store storage.Store, l remote
 // the connection failed.
 func (p *pull) fetch(ctx context.Context, store storage.Store, src types.ImageSource, job *layerJob) (*drivers.DriverWithDifferOutput, error) {
 	for attempt := 1; ; attempt++ {
-		work := &extraction{pull: p, ctx: ctx, src: src, job: job}
-		staged, err := store.PrepareStagedLayer(&drivers.ApplyDiffWithDifferOpts{}, work)
-		if err == nil {
-			return staged, nil
-		}
-		if staged != nil && staged.Target != "" {
-			err = errors.Join(err, store.CleanupStagedLayer(staged))
-		}
-		if !work.retry || attempt >= p.opts.Limits.Attempts || ctx.Err() != nil {
-			return nil, err
+		work, err := p.stage(ctx, store, p.packed(src, job))
+		if err == nil || !work.retry || attempt >= p.opts.Limits.Attempts || ctx.Err() != nil {
+			return work.staged, err
 		}
 		if err := p.pause(ctx, job.name, time.Duration(attempt)*p.opts.Limits.Delay); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// stage unpacks an archive beside the store. The caller enters the result or
+// cleans it up; after an error nothing is left.
+func (m *maker) stage(ctx context.Context, store storage.Store, in packed) (*extraction, error) {
+	work := &extraction{maker: m, ctx: ctx, in: in}
+	staged, err := store.PrepareStagedLayer(&drivers.ApplyDiffWithDifferOpts{}, work)
+	if err == nil {
+		work.staged = staged
+		return work, nil
+	}
+	if staged != nil && staged.Target != "" {
+		err = errors.Join(err, store.CleanupStagedLayer(staged))
+	}
+	return work, err
 }
 
 // pause counts the seconds down to the next attempt, as docker does.

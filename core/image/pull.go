@@ -41,7 +41,7 @@ func (s *Service) Pull(ctx context.Context, opts backend.Pull) error {
 			return translatePull(way.explain(err), opts.Ref, opts.Auth)
 		}
 	}
-	p := &pull{Service: s, way: way, platform: opts.Platform, report: &reporter{send: opts.Progress}}
+	p := &pull{maker: &maker{Service: s, report: &reporter{send: opts.Progress}}, way: way, platform: opts.Platform}
 	fresh := false
 	for _, ref := range wanted {
 		changed, err := p.one(ctx, ref)
@@ -94,10 +94,9 @@ func (s *Service) tagsOf(ctx context.Context, way *way, repo reference.Named) ([
 
 // pull is one request's work.
 type pull struct {
-	*Service
+	*maker
 	way      *way
 	platform *ocispec.Platform
-	report   *reporter
 }
 
 // one fetches one reference and says whether the local image changed by it.
