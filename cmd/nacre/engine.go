@@ -1,11 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io"
+	"log"
 	"net"
+	"os"
 	"runtime/debug"
 	"sync"
 
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/engine"
 	"github.com/nacre-sh/nacre/core/store"
 )
@@ -13,15 +19,19 @@ import (
 // lazyEngine opens the embedded engine when a command first connects: help,
 // scripts without container commands and remote engines never pay for it.
 type lazyEngine struct {
-	dataRoot, execRoot string
-	starts             bool // the command that opens it will start a container
+	dataRoot, execRoot, config string
+	starts                     bool      // the command that opens it will start a container
+	errs                       io.Writer // takes warnings of the configuration file
 
 	mu     sync.Mutex
 	opened *engine.Engine
+	warned bool
 }
 
-func newLazyEngine(o *options) *lazyEngine {
-	return &lazyEngine{dataRoot: o.dataRoot, execRoot: o.execRoot, starts: startsContainer(o.words)}
+func newLazyEngine(o *options, errs io.Writer) *lazyEngine {
+	return &lazyEngine{
+		dataRoot: o.dataRoot, execRoot: o.execRoot, config: o.config, errs: errs, starts: startsContainer(o.words),
+	}
 }
 
 // startsContainer tells a one-shot command whose container's shim had better
@@ -49,17 +59,59 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 	if l.opened != nil {
 		return l.opened, nil
 	}
-	paths, err := store.NewPaths(l.dataRoot, l.execRoot)
+	file, cfg, err := l.configuration()
 	if err != nil {
 		return nil, err
 	}
+	paths, err := roots(l.dataRoot, l.execRoot, cfg)
+	if err != nil {
+		return nil, err
+	}
+	opts := engine.Options{Version: version, Commit: commit(), ExpectStart: l.starts, Config: file}
+	if cfg.Debug {
+		opts.Log = log.New(l.errs, "nacre: ", log.LstdFlags)
+	}
 	// The engine outlives the command that happens to open it.
-	e, err := engine.Open(context.WithoutCancel(ctx), paths, engine.Options{Version: version, Commit: commit(), ExpectStart: l.starts})
+	e, err := engine.Open(context.WithoutCancel(ctx), paths, opts)
 	if err != nil {
 		return nil, err
 	}
 	l.opened = e
 	return e, nil
+}
+
+// configuration reads the engine's file; what is odd about it is said once per
+// process. The caller holds the lock.
+func (l *lazyEngine) configuration() (config.File, config.Config, error) {
+	file, err := config.Locate(l.config, cmp.Or(l.dataRoot, os.Getenv(store.EnvDataRoot)), os.Getenv)
+	if err != nil {
+		return file, config.Config{}, err
+	}
+	cfg, warnings, err := file.Check()
+	if !l.warned {
+		for _, w := range warnings {
+			fmt.Fprintln(l.errs, "nacre: warning:", w)
+		}
+		l.warned = true
+	}
+	return file, cfg, err
+}
+
+// settings reads the engine's file for a command that needs it itself. Warnings
+// come out with the first call, so the prompt makes one before it appears.
+func (l *lazyEngine) settings() (config.Config, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, cfg, err := l.configuration()
+	return cfg, err
+}
+
+// roots puts the configured roots behind those of the command line and of the environment.
+func roots(dataRoot, execRoot string, cfg config.Config) (store.Paths, error) {
+	return store.NewPaths(
+		cmp.Or(dataRoot, os.Getenv(store.EnvDataRoot), cfg.DataRoot),
+		cmp.Or(execRoot, os.Getenv(store.EnvExecRoot), cfg.ExecRoot),
+	)
 }
 
 func (l *lazyEngine) close() {

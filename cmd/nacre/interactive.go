@@ -41,6 +41,7 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 		return 1
 	}
 	defer editor.Close()
+	_, _ = p.engine.settings() // its warnings, now; an error is what the first command says
 	go p.warm(ctx)
 	return shell.Loop(ctx, "", lineReader{editor, signals})
 }

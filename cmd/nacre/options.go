@@ -12,6 +12,7 @@ type options struct {
 	lua      string // -e
 	dataRoot string
 	execRoot string
+	config   string // --config-file
 	help     bool
 	version  bool
 	debug    bool
@@ -31,6 +32,7 @@ func parseOptions(words []string) (*options, error) {
 	f.StringVarP(&o.lua, "eval", "e", "", "Run this text as a Lua script")
 	f.StringVar(&o.dataRoot, "data-root", "", "Folder of images, containers and volumes (NACRE_DATA_ROOT, /var/lib/nacre)")
 	f.StringVar(&o.execRoot, "exec-root", "", "Folder of what runs (NACRE_EXEC_ROOT, /run/nacre)")
+	f.StringVar(&o.config, "config-file", "", "Engine's configuration, docker's daemon.json (NACRE_CONFIG_FILE, /etc/nacre/daemon.json)")
 	f.BoolVarP(&o.help, "help", "h", false, "Print usage")
 	f.BoolVarP(&o.version, "version", "v", false, "Print version information and quit")
 	var dockers []*pflag.Flag

@@ -40,7 +40,7 @@ type program struct {
 func assemble(ctx context.Context, o *options, in, out, errs *os.File) *program {
 	dir := workingDir(errs)
 	p := &program{
-		options: o, registry: plugins.NewRegistry(), engine: newLazyEngine(o),
+		options: o, registry: plugins.NewRegistry(), engine: newLazyEngine(o, errs),
 		in: in, out: out, err: errs, environment: os.Environ(), dir: dir,
 	}
 	// The shell's environment is the one that counts; docker/cli would go on reading the process's.

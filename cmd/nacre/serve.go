@@ -36,6 +36,15 @@ func (p servePlugin) build(*plugins.Invocation) (*cobra.Command, error) {
 			if err != nil {
 				return err
 			}
+			if !cmd.Flags().Changed("host") {
+				cfg, err := p.engine.settings()
+				if err != nil {
+					return err
+				}
+				if len(cfg.Hosts) > 0 {
+					hosts = cfg.Hosts
+				}
+			}
 			return e.Serve(cmd.Context(), hosts)
 		},
 	}

@@ -33,6 +33,7 @@ type Backends struct {
 	Networks   Networks
 	Volumes    Volumes
 	Mirrors    Mirrors
+	Config     Config
 	Reset      Reset
 }
 
@@ -125,4 +126,11 @@ type Mirrors interface {
 // Reset takes all of an engine's containers, images, volumes and networks away; POST /nacre/reset.
 type Reset interface {
 	Reset(ctx context.Context) error
+}
+
+// Config is the engine's configuration file.
+type Config interface {
+	Show() (backend.ConfigReport, error)
+	Import(name string, text []byte) (backend.ConfigImport, error)
+	Set(change backend.ConfigChange) error
 }

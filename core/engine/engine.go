@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/nacre-sh/nacre/core/api"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/event"
 	"github.com/nacre-sh/nacre/core/store"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	Getenv      func(string) string // the user's environment; nil: os.Getenv
 	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
 	Log         *log.Logger         // what the HTTP server has to say; nil: nothing
+	Config      config.File         // read afresh by every request that needs it; the zero value says nothing
 }
 
 func (o *Options) complete() {

@@ -2,9 +2,6 @@ package engine
 
 import (
 	"context"
-	"net"
-	"net/netip"
-	"strings"
 
 	"github.com/nacre-sh/nacre/core/mirror"
 )
@@ -29,15 +26,4 @@ func mirrorsInUse(m *mirror.Mirrors) func(context.Context) (map[string][]string,
 		}
 		return urls, nil
 	}
-}
-
-// isLoopback says whether a registry is on this machine: those, as in docker,
-// may speak plain HTTP.
-func isLoopback(registry string) bool {
-	host, _, err := net.SplitHostPort(registry)
-	if err != nil {
-		host = registry
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nacre-sh/nacre/core/api"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/mirror"
 	"github.com/nacre-sh/nacre/core/network"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -15,7 +16,7 @@ import (
 // modules makes the modules and gives each what it needs of the others.
 func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	paths := e.store.Paths
-	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Insecure: isLoopback, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
+	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Insecure: config.IsLoopback, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
 	networks, err := network.New(ctx, e.store)
 	if err != nil {
 		return api.Backends{}, err
@@ -35,7 +36,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	backends := api.Backends{
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
-			Mirrors: mirrorsInUse(mirrors), Count: counts(containers, images),
+			Config: e.opts.Config, Mirrors: mirrorsInUse(mirrors), Count: counts(containers, images),
 			Shim: func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) },
 		}),
 		Events:     e.events,
@@ -45,6 +46,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Networks:   networks,
 		Volumes:    volumes,
 		Mirrors:    mirrors,
+		Config:     e.opts.Config,
 	}
 	backends.Reset = reset{
 		backends: backends, teardown: networks.Teardown,

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,19 +14,21 @@ import (
 	"github.com/moby/moby/api/types/system"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/types"
-)
 
-// loopback is what docker reaches without TLS unasked.
-var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	"github.com/nacre-sh/nacre/core/config"
+)
 
 // registries describes how registries are reached: mirrors first, plain HTTP
 // where it is allowed.
-func (s *System) registries(ctx context.Context, info *system.Info) error {
+func (s *System) registries(ctx context.Context, info *system.Info, cfg config.Config) error {
 	hub := &registry.IndexInfo{Name: "docker.io", Mirrors: []string{}, Secure: true, Official: true}
 	info.RegistryConfig = &registry.ServiceConfig{
-		InsecureRegistryCIDRs: loopback,
+		InsecureRegistryCIDRs: append(config.Loopback(), cfg.InsecureRegistries.Prefixes...),
 		IndexConfigs:          map[string]*registry.IndexInfo{hub.Name: hub},
 		Mirrors:               []string{},
+	}
+	for _, host := range cfg.InsecureRegistries.Hosts {
+		info.RegistryConfig.IndexConfigs[host] = &registry.IndexInfo{Name: host, Mirrors: []string{}, Secure: false}
 	}
 	if s.cfg.Mirrors == nil {
 		return nil
@@ -42,7 +42,7 @@ func (s *System) registries(ctx context.Context, info *system.Info) error {
 			hub.Mirrors, info.RegistryConfig.Mirrors = urls, urls
 			continue
 		}
-		info.RegistryConfig.IndexConfigs[name] = &registry.IndexInfo{Name: name, Mirrors: urls, Secure: !isLoopback(name)}
+		info.RegistryConfig.IndexConfigs[name] = &registry.IndexInfo{Name: name, Mirrors: urls, Secure: !cfg.InsecureRegistries.Allows(name, nil)}
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (s *System) Auth(ctx context.Context, auth registry.AuthConfig) (registry.A
 	sys := &types.SystemContext{
 		SystemRegistriesConfPath:    os.DevNull,                                                      // the host's files for other tools decide nothing here
 		SystemRegistriesConfDirPath: filepath.Join(s.cfg.Store.Paths.Temp(), "no-registries.conf.d"), // does not exist
-		DockerInsecureSkipTLSVerify: types.NewOptionalBool(isLoopback(name)),
+		DockerInsecureSkipTLSVerify: types.NewOptionalBool(config.IsLoopback(name)),
 		DockerRegistryUserAgent:     "nacre/" + s.cfg.Version,
 	}
 	password := auth.Password
@@ -96,18 +96,6 @@ func registryName(address string) (string, error) {
 		return "docker.io", nil
 	}
 	return host, nil
-}
-
-func isLoopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.IsLoopback()
 }
 
 // withoutPassword hides the password of a proxy's URL.

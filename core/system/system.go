@@ -4,6 +4,7 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/system"
 
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/store"
 )
 
@@ -34,6 +36,8 @@ type Config struct {
 	Shim func() (string, error)
 	// Mirrors lists, per registry, the URLs that a pull tries first.
 	Mirrors func(context.Context) (map[string][]string, error)
+	// Config is the engine's configuration file.
+	Config config.File
 	// Getenv reads the proxy settings that pulls use.
 	Getenv func(string) string
 }
@@ -72,14 +76,22 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 		IndexServerAddress: "https://index.docker.io/v1/",
 	}
 	host.fill(&info)
-	s.proxies(&info)
+	cfg, warnings, err := s.cfg.Config.Check()
+	if err != nil {
+		return info, err
+	}
+	info.Debug, info.Labels = cfg.Debug, append(info.Labels, cfg.Labels...)
+	for _, w := range warnings {
+		info.Warnings = append(info.Warnings, "WARNING: "+w)
+	}
+	s.proxies(&info, cfg.Proxies)
 	if err := s.identify(ctx, &info); err != nil {
 		return info, err
 	}
 	if err := s.count(ctx, &info); err != nil {
 		return info, err
 	}
-	return info, s.registries(ctx, &info)
+	return info, s.registries(ctx, &info, cfg)
 }
 
 func (s *System) identify(ctx context.Context, info *system.Info) error {
@@ -118,19 +130,15 @@ func (s *System) count(ctx context.Context, info *system.Info) error {
 	return nil
 }
 
-func (s *System) proxies(info *system.Info) {
-	if s.cfg.Getenv == nil {
-		return
+// proxies shows those of the configuration file, else the environment's.
+func (s *System) proxies(info *system.Info, set config.Proxies) {
+	env := s.cfg.Getenv
+	if env == nil {
+		env = func(string) string { return "" }
 	}
-	either := func(upper, lower string) string {
-		if v := s.cfg.Getenv(upper); v != "" {
-			return v
-		}
-		return s.cfg.Getenv(lower)
-	}
-	info.HTTPProxy = withoutPassword(either("HTTP_PROXY", "http_proxy"))
-	info.HTTPSProxy = withoutPassword(either("HTTPS_PROXY", "https_proxy"))
-	info.NoProxy = either("NO_PROXY", "no_proxy")
+	info.HTTPProxy = withoutPassword(cmp.Or(set.HTTP, env("HTTP_PROXY"), env("http_proxy")))
+	info.HTTPSProxy = withoutPassword(cmp.Or(set.HTTPS, env("HTTPS_PROXY"), env("https_proxy")))
+	info.NoProxy = cmp.Or(set.No, env("NO_PROXY"), env("no_proxy"))
 }
 
 // Version answers `docker version`; core/api adds the API's versions.

@@ -23,12 +23,13 @@ type rule struct {
 var modules = []string{"image", "container", "network", "volume", "build", "mirror", "registry", "system"}
 
 func rules() []rule {
-	shared := []string{"core/store", "core/event", "core/backend", "core/filter"}
+	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config"}
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
+		{"core/config", []string{"core/backend"}},
 		{"core/api", []string{"core/api…", "core/backend", "core/filter"}},
 		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi"}},
 		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event"}},
@@ -41,7 +42,7 @@ func rules() []rule {
 		{"scripting", []string{"plugins", "scripting…"}},
 		{"repl", []string{"repl…", "plugins"}},
 		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…"}},
-		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store"}},
+		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config"}},
 	}
 	for _, m := range modules {
 		list = append(list, rule{"core/" + m, append([]string{"core/" + m + "…", "core/shim/shimapi", "core/shim/sweep"}, shared...)})

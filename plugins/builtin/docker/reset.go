@@ -3,10 +3,8 @@ package docker
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
@@ -48,24 +46,5 @@ func newReset(docker *command.DockerCli) *cobra.Command {
 }
 
 func reset(ctx context.Context, engine client.APIClient) error {
-	dial := engine.Dialer()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://nacre/nacre/reset", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return fmt.Errorf("reset the engine: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode < http.StatusBadRequest {
-		return nil
-	}
-	var answer struct{ Message string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Message == "" {
-		return fmt.Errorf("reset the engine: it answered %s", resp.Status)
-	}
-	return errors.New(answer.Message)
+	return askEngine(ctx, engine, "reset the engine", http.MethodPost, "/nacre/reset", nil, nil)
 }

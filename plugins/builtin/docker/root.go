@@ -51,6 +51,11 @@ func newRoot(docker *command.DockerCli) *cobra.Command {
 	if system, _, err := root.Find([]string{"system"}); err == nil {
 		system.AddCommand(newReset(docker))
 	}
+	if config, _, err := root.Find([]string{"config"}); err == nil {
+		config.Short = "Manage the engine's configuration, and Swarm configs"
+		delete(config.Annotations, "swarm") // it is listed there; its own subcommands work without
+		config.AddCommand(engineSettings(docker)...)
+	}
 	visit(root, func(c *cobra.Command) { adapt(c, docker) })
 	return root
 }

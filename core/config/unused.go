@@ -1,0 +1,69 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// pending are keys whose value is read into Config but which no module uses
+// yet. Who makes a module use one deletes it here.
+var pending = []string{
+	"insecure-registries", "registry-mirrors", "proxies", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts",
+	"log-driver", "log-opts", "dns", "dns-opts", "dns-search", "bip", "bip6", "ipv6", "mtu", "default-address-pools", "host-gateway-ips", "ip",
+	"default-ulimits", "default-shm-size", "default-ipc-mode", "default-cgroupns-mode", "cgroup-parent", "no-new-privileges", "seccomp-profile", "init",
+}
+
+const (
+	noDaemon  = "there is no daemon"
+	perServe  = "`nacre serve` takes options"
+	noSwarm   = "this engine has no swarm mode"
+	ownNet    = "the engine's own network decides it"
+	ownLayers = "layers are kept by containers/storage on overlay"
+)
+
+// without are docker's further words, and why they do nothing here.
+var without = map[string]string{
+	"pidfile": noDaemon, "group": "the socket of `nacre serve` belongs to the group docker or nacre where there is one",
+	"live-restore": "containers never depend on an engine that runs", "shutdown-timeout": noDaemon,
+	"log-level": noDaemon, "log-format": noDaemon, "raw-logs": noDaemon, "metrics-addr": noDaemon, "experimental": noDaemon, "features": noDaemon,
+	"oom-score-adjust": noDaemon, "min-api-version": "every version since 1.24 is served",
+	"tls": perServe, "tlsverify": perServe, "tlscacert": perServe, "tlscert": perServe, "tlskey": perServe, "api-cors-header": perServe,
+	"authorization-plugins": "there are no authorization plugins",
+	"storage-driver":        ownLayers, "storage-opts": ownLayers, "graph": "it is called data-root",
+	"containerd": "there is no containerd", "containerd-namespace": "there is no containerd", "containerd-plugin-namespace": "there is no containerd",
+	"swarm-default-advertise-addr": noSwarm, "swarm-raft-heartbeat-tick": noSwarm, "swarm-raft-election-tick": noSwarm, "network-control-plane-mtu": noSwarm,
+	"node-generic-resources": noSwarm, "cluster-store": noSwarm, "cluster-advertise": noSwarm, "cluster-store-opts": noSwarm,
+	"bridge": ownNet, "iptables": ownNet, "ip6tables": ownNet, "ip-forward": ownNet, "ip-forward-no-drop": ownNet, "ip-masq": ownNet, "icc": ownNet,
+	"userland-proxy": ownNet, "userland-proxy-path": ownNet, "allow-direct-routing": ownNet, "bridge-accept-fwmark": ownNet, "firewall-backend": ownNet,
+	"fixed-cidr": ownNet, "fixed-cidr-v6": ownNet, "default-gateway": ownNet, "default-gateway-v6": ownNet, "default-network-opts": ownNet, "host-gateway-ip": "it is called host-gateway-ips",
+	"default-runtime": "containers run with libcontainer", "runtimes": "containers run with libcontainer", "exec-opts": "cgroups are managed as cgroupfs",
+	"init-path": "the init is nacre's own", "cpu-rt-period": "realtime scheduling is not offered", "cpu-rt-runtime": "realtime scheduling is not offered",
+	"selinux-enabled": "SELinux labels are not set", "userns-remap": "user namespaces are not remapped: containers' root is the host's", "rootless": "the engine runs as root",
+	"builder": "there is no builder", "cdi-spec-dirs": "CDI devices are not offered", "allow-nondistributable-artifacts": "layers that lie elsewhere are never pushed",
+	"deprecated-key-path": noDaemon, "api-enable-cors": perServe,
+}
+
+// nearest finds the known key that somebody who wrote key may have meant.
+func nearest(key string) string {
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if letters(k) == letters(key) {
+			return k
+		}
+	}
+	return ""
+}
+
+// letters is a key without case, punctuation and plural.
+func letters(key string) string {
+	only := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(key))
+	if stem, found := strings.CutSuffix(only, "ies"); found {
+		return stem + "y"
+	}
+	return strings.TrimSuffix(only, "s")
+}
