@@ -88,6 +88,22 @@ func (r *Registry) Add(c Command) error {
 	return nil
 }
 
+// Wrap replaces a command by what wrap makes of it, under the same words; a word that is no command stays none.
+func (r *Registry) Wrap(word string, wrap func(*Command) Command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, ok := r.commands[word]
+	if !ok {
+		return
+	}
+	c := wrap(old)
+	for w, registered := range r.commands {
+		if registered == old {
+			r.commands[w] = &c
+		}
+	}
+}
+
 // Lookup finds a command by name or alias.
 func (r *Registry) Lookup(word string) (*Command, bool) {
 	r.mu.RLock()

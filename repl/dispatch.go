@@ -2,10 +2,7 @@ package repl
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/expand"
@@ -15,9 +12,8 @@ import (
 
 // Marks that the call handler puts before a command's name for the exec handler.
 const (
-	ownMark  = "\x00"            // a nacre command, although the shell has a builtin of that name
-	typed    = "\x00\x00history" // the lines that were typed; no command has such a name
-	hostMark = "!"               // a program of the host, although nacre has a command of that name; can be typed
+	ownMark  = "\x00" // a nacre command, although the shell has a builtin of that name
+	hostMark = "!"    // a program of the host, although nacre has a command of that name; can be typed
 )
 
 // call decides about the names that the interpreter would take for itself:
@@ -29,8 +25,6 @@ func (s *Shell) call(ctx context.Context, args []string) ([]string, error) {
 		return commandWord(args), nil
 	case name == "export":
 		return exportWord(hc.Env, args), nil
-	case name == "history" && s.options.History != nil && linesOnly(args[1:]):
-		return append([]string{typed}, args[1:]...), nil
 	case interp.IsBuiltin(name) && s.wins(args):
 		return append([]string{ownMark + name}, args[1:]...), nil
 	}
@@ -52,29 +46,6 @@ func (s *Shell) wins(args []string) bool {
 		return len(rest) > 0 && !slices.ContainsFunc(rest, backgroundID)
 	}
 	return true
-}
-
-// linesOnly is true of `history` and `history 20`: an image's name would follow otherwise.
-func linesOnly(args []string) bool {
-	return len(args) == 0 || len(args) == 1 && strings.Trim(args[0], "0123456789") == ""
-}
-
-// printHistory is the shell's own `history [N]`: the last N lines with their numbers.
-func (s *Shell) printHistory(w io.Writer, args []string) error {
-	lines := s.options.History()
-	first := 0
-	if len(args) > 0 {
-		n, err := strconv.Atoi(args[0])
-		if err != nil {
-			fmt.Fprintln(w, "nacre: history:", err)
-			return interp.ExitStatus(1)
-		}
-		first = max(0, len(lines)-n)
-	}
-	for i := first; i < len(lines); i++ {
-		fmt.Fprintf(w, "%5d  %s\n", i+1, strings.ReplaceAll(lines[i], "\n", "\n       "))
-	}
-	return nil
 }
 
 // backgroundID recognises the interpreter's own form of $!.
@@ -106,9 +77,6 @@ func exportWord(env expand.Environ, args []string) []string {
 // status would stop the script, so there is none.
 func (s *Shell) exec(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
-	if args[0] == typed {
-		return s.printHistory(hc.Stdout, args[1:])
-	}
 	env := environment(hc.Env)
 	words := slices.Clone(args)
 	host := strings.HasPrefix(words[0], hostMark) && len(words[0]) > 1 || strings.Contains(words[0], "/")

@@ -140,6 +140,7 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 		l.lines += strings.Count(text, "\n")
 		l.pending.Reset()
 	}()
+	defer l.journal(text)()
 	if err != nil {
 		reportSyntax(l.options.Err, l.name, l.lines, text, err)
 		l.setStatus(ctx, statusSyntax)
@@ -167,6 +168,21 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 		}
 	}
 	return false
+}
+
+// journal tells the journal of a line that begins; the answer is to be called at its end.
+func (l *session) journal(text string) (ended func()) {
+	if l.options.Journal == nil {
+		return func() {}
+	}
+	warn := func(err error) {
+		if err != nil {
+			fmt.Fprintln(l.options.Err, "nacre: warning:", err)
+		}
+	}
+	end, err := l.options.Journal.Began(strings.TrimSuffix(text, "\n"), l.Dir())
+	warn(err)
+	return func() { warn(end(l.status)) }
 }
 
 // setStatus makes $? say what no command has said.

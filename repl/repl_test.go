@@ -252,6 +252,16 @@ func (s *script) Close() error { return nil }
 
 // TestGiveUp: the third Ctrl-C leaves a command alone that ignores it; the
 // session goes on where it was. Lines that are given up count as interrupted.
+// journal remembers lines and how they ended.
+type journal struct{ lines []string }
+
+func (j *journal) Began(line, dir string) (func(int) error, error) {
+	return func(status int) error {
+		j.lines = append(j.lines, fmt.Sprintf("%s: %d", line, status))
+		return nil
+	}, nil
+}
+
 func TestGiveUp(t *testing.T) {
 	r := plugins.NewRegistry()
 	if err := r.Load(t.Context(), testPlugin{}); err != nil {
@@ -259,9 +269,10 @@ func TestGiveUp(t *testing.T) {
 	}
 	signals := make(chan os.Signal)
 	var out, errs output
+	kept := &journal{}
 	s, err := New(Options{
 		Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ(), Signals: signals,
-		History: func() []string { return []string{"a", "b", "c"} },
+		Journal: kept,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -271,9 +282,13 @@ func TestGiveUp(t *testing.T) {
 			signals <- os.Interrupt
 		}
 	}
-	status := s.Loop(t.Context(), "", &script{before: map[string]func(){"deaf; ps never": interrupt}, lines: []string{"x=kept", "deaf; ps never", "echo $? $x", "if true", "^C", "echo $?", "history", "history 1", "fail"}})
-	want := "130 kept\n130\n    1  a\n    2  b\n    3  c\n    3  c\n"
-	if out.String() != want || status != 7 {
-		t.Errorf("printed %q, status %d; want %q, 7\n%s", out.String(), status, want, errs.String())
+	status := s.Loop(t.Context(), "", &script{before: map[string]func(){"deaf; ps never": interrupt}, lines: []string{"x=kept", "deaf; ps never", "echo $? $x", "if true", "^C", "echo $?", "history 1", "fail", "if )"}})
+	want := "130 kept\n130\nhistory: 1\n"
+	if out.String() != want || status != 2 {
+		t.Errorf("printed %q, status %d; want %q, 2\n%s", out.String(), status, want, errs.String())
+	}
+	lines := []string{"x=kept: 0", "deaf; ps never: 130", "echo $? $x: 0", "echo $?: 0", "history 1: 0", "fail: 7", "if ): 2"}
+	if !slices.Equal(kept.lines, lines) {
+		t.Errorf("the journal holds %q, want %q", kept.lines, lines)
 	}
 }

@@ -38,10 +38,17 @@ type Options struct {
 	Chdir func(dir string) error
 	// Signals delivers what ends the line that runs: Ctrl-C, and SIGTERM and SIGHUP, which cancel the shell's context too. May be nil.
 	Signals <-chan os.Signal
-	// History lists the lines that were typed, oldest first, for `history` without an image; nil where there are none.
-	History func() []string
+	// Journal keeps the lines of a session; nil where nobody does.
+	Journal Journal
 	// Terminal is the controlling terminal of an interactive shell; nil for any other.
 	Terminal *os.File
+}
+
+// Journal keeps the lines that are typed.
+type Journal interface {
+	// Began is told of a line before it runs, and the folder that it runs in; what
+	// it returns is called with the line's exit status. An error costs a warning.
+	Began(line, dir string) (ended func(status int) error, _ error)
 }
 
 // Shell runs lines. It is safe for concurrent use: every Source, Exec and run

@@ -20,21 +20,16 @@ import (
 
 // interactive opens the shell at the terminal.
 func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int {
-	lines := p.history()
-	shell, err := p.shell(signals, func(o *repl.Options) {
-		o.Terminal = p.in
-		o.History = func() []string {
-			var list []string
-			for _, e := range lines.Entries() {
-				list = append(list, e.Text)
-			}
-			return list
-		}
-	})
+	lines, err := p.history.open()
+	if err != nil {
+		fmt.Fprintln(p.err, "nacre: warning:", err)
+	}
+	shell, err := p.shell(signals, func(o *repl.Options) { o.Terminal, o.Journal = p.in, lines })
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 1
 	}
+	p.prompting.Store(shell)
 	editor, err := p.editor(shell, lines)
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
@@ -59,7 +54,7 @@ func (p *program) warm(ctx context.Context) {
 }
 
 // editor makes the prompt for a shell.
-func (p *program) editor(shell *repl.Shell, lines *history.File) (*prompt.Editor, error) {
+func (p *program) editor(shell *repl.Shell, lines *history.Store) (*prompt.Editor, error) {
 	completer := complete.New(complete.Options{
 		Shell: shell, Engine: p.engine, Globals: p.options.globals, Dir: shell.Dir, Env: shell.Env,
 	})
@@ -70,18 +65,8 @@ func (p *program) editor(shell *repl.Shell, lines *history.File) (*prompt.Editor
 		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell)) },
 		Incomplete: repl.Incomplete,
 		History:    lines,
+		Ghost:      func(text string) string { return lines.Suggest(text, shell.Dir()) },
 	})
-}
-
-// history opens the history file. Without one, lines are remembered for as long
-// as the shell runs, and one warning says why.
-func (p *program) history() *history.File {
-	f, err := history.Open(history.Path(expandEnv(p.environment)), 0)
-	if err != nil {
-		fmt.Fprintln(p.err, "nacre: warning:", err)
-		f, _ = history.Open("", 0) // in memory: cannot fail
-	}
-	return f
 }
 
 // known tells which words run something: nacre's commands, the shell's own, and

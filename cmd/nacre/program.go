@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/term"
 
@@ -30,6 +31,9 @@ type program struct {
 	options     *options
 	registry    *plugins.Registry
 	engine      *lazyEngine
+	history     *lazyHistory
+	namer       docker.EngineNamer
+	prompting   atomic.Pointer[repl.Shell] // the shell at the terminal, if there is one
 	in          *os.File
 	out, err    *os.File
 	environment []string
@@ -52,6 +56,8 @@ func assemble(ctx context.Context, o *options, in, out, errs *os.File) *program 
 			fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
 		}
 	}
+	p.history = &lazyHistory{environment: p.environment, engine: p.engineName}
+	p.wrapHistory()
 	for _, err := range p.discover(ctx) {
 		fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
 	}
@@ -101,6 +107,9 @@ func firstLine(err error) string {
 func (p *program) close() {
 	for _, plugin := range p.registry.Plugins() {
 		p.registry.Unload(plugin.Name())
+	}
+	if err := p.history.close(); err != nil {
+		fmt.Fprintln(p.err, "nacre: warning:", err)
 	}
 	p.engine.close()
 }

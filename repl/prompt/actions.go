@@ -206,9 +206,6 @@ func suggest(h History, text string) string {
 	if h == nil || text == "" {
 		return ""
 	}
-	if h, ok := h.(interface{ Suggest(text string) string }); ok {
-		return h.Suggest(text)
-	}
 	for old := range h.Recent() {
 		if rest, ok := strings.CutPrefix(old, text); ok && rest != "" {
 			return rest

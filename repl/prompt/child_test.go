@@ -39,13 +39,13 @@ func child() int {
 	if os.Getenv("TEST_RANDOM") != "" {
 		signal.Ignore(unix.SIGQUIT)
 	}
-	h, err := history.Open(os.Getenv("TEST_HISTORY"), 0)
+	h, err := history.Open(os.Getenv("TEST_HISTORY"), history.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	for _, line := range strings.Split(os.Getenv("TEST_LINES"), "|") {
-		if err := h.Append(line); err != nil {
+		if _, err := h.Began(line, "/"); err != nil {
 			fmt.Println(err)
 			return 1
 		}
@@ -74,6 +74,9 @@ func child() int {
 		case err != nil:
 			fmt.Println("error:", err)
 			continue
+		}
+		if _, err := h.Began(line, "/"); err != nil {
+			fmt.Println(err)
 		}
 		if line == "exit" {
 			return 0

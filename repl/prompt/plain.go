@@ -49,11 +49,6 @@ func (e *Editor) readPlain(ctx context.Context) (string, error) {
 		}
 		text.WriteByte('\n')
 	}
-	if h := e.opt.History; h != nil {
-		if err := h.Append(text.String()); err != nil {
-			fmt.Fprintf(e.opt.Out, "nacre: %v\n", err)
-		}
-	}
 	return text.String(), nil
 }
 

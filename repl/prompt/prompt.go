@@ -32,10 +32,8 @@ var ErrInterrupted = errors.New("interrupted")
 // ErrClosed is what ReadLine returns when Close is called under it.
 var ErrClosed = errors.New("the prompt is closed")
 
-// History is what the editor asks of a history; *history.File is one.
+// History is what the editor asks of a history; *history.Store is one.
 type History interface {
-	// Append stores an entered line; what is not worth or not safe to store is dropped silently.
-	Append(line string) error
 	// Recent walks over distinct lines, newest first.
 	Recent() iter.Seq[string]
 }
@@ -171,12 +169,6 @@ func (e *Editor) ReadLine(ctx context.Context) (text string, err error) {
 	defer stop()
 	e.runLibrary()
 	r := <-e.result
-	if r.err == nil && e.opt.History != nil {
-		if err := e.opt.History.Append(r.text); err != nil {
-			// A history that cannot be written must not cost the line.
-			fmt.Fprintf(e.opt.Out, "nacre: %v\n", err)
-		}
-	}
 	return r.text, r.err
 }
 

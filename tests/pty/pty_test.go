@@ -330,12 +330,17 @@ func sharedHistory(t *testing.T, w *world) {
 	b.Until("it fails", func() bool { return strings.Count(b.Screen(), p[:5]) >= 3 })
 	leave(a)
 	leave(b)
-	data, err := os.ReadFile(filepath.Join(w.root, "home/.local/state/nacre/history"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(data), "echo one") || regexp.MustCompile(`secret|hunter2`).Match(data) {
+	if data := w.once(t, "history"); !strings.Contains(data, "echo one") || regexp.MustCompile(`secret|hunter2`).MatchString(data) {
 		t.Errorf("history holds\n%s", data)
+	}
+	if data := w.once(t, "history", "search", "--json", "echo one"); !regexp.MustCompile(`"Line":"echo one","Dir":"` + w.root + `","Engine":"",.*"Status":0`).MatchString(data) {
+		t.Errorf("history knows of the line\n%s", data)
+	}
+	if data := w.once(t, "history", "search", "--failed", "exit"); data != "" {
+		t.Errorf("failed lines\n%s", data)
+	}
+	if data := w.once(t, "history", "export", "--sh"); !strings.Contains(data, "cd '"+w.root+"' || exit\n") {
+		t.Errorf("exported\n%s", data)
 	}
 }
 
