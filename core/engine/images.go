@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"go.podman.io/image/v5/types"
 
+	"github.com/nacre-sh/nacre/core/access"
 	"github.com/nacre-sh/nacre/core/image"
 	"github.com/nacre-sh/nacre/core/mirror"
 )
@@ -19,8 +20,8 @@ import (
 const collectBudget = 300 * time.Millisecond
 
 // openImages makes the image store and its collector.
-func (e *Engine) openImages(ctx context.Context, mirrors *mirror.Mirrors) (*image.Service, error) {
-	images, err := image.New(ctx, image.Options{Store: e.store, Events: e.events, Sources: imageSources{mirrors}})
+func (e *Engine) openImages(ctx context.Context, ways access.Ways, mirrors *mirror.Mirrors) (*image.Service, error) {
+	images, err := image.New(ctx, image.Options{Store: e.store, Events: e.events, Sources: imageSources{mirrors}, Ways: ways})
 	if err != nil {
 		return nil, err
 	}

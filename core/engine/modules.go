@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/nacre-sh/nacre/core/access"
 	"github.com/nacre-sh/nacre/core/api"
-	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/mirror"
 	"github.com/nacre-sh/nacre/core/network"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -16,12 +16,13 @@ import (
 // modules makes the modules and gives each what it needs of the others.
 func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	paths := e.store.Paths
-	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Insecure: config.IsLoopback, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
+	ways := access.Ways{Config: e.opts.Config, Temp: paths.Temp(), Agent: "nacre/" + e.opts.Version}
+	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Ways: ways, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
 	networks, err := network.New(ctx, e.store)
 	if err != nil {
 		return api.Backends{}, err
 	}
-	images, err := e.openImages(ctx, mirrors)
+	images, err := e.openImages(ctx, ways, mirrors)
 	if err != nil {
 		return api.Backends{}, err
 	}

@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/signature"
+
+	"github.com/nacre-sh/nacre/core/access"
 )
 
 // worded is an error in docker's words with a class and the cause kept.
@@ -91,7 +94,9 @@ func wordConnection(err error, ref reference.Named, what string, word wordFunc) 
 	host := reference.Domain(ref)
 	switch {
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return word(errdefs.ErrUnavailable, "Get \"https://%s/v2/\": http: server gave HTTP response to HTTPS client\nhint: if this registry may be used without encryption, add %s to the insecure registries", host, host)
+		return word(errdefs.ErrUnavailable, "Get \"https://%s/v2/\": http: server gave HTTP response to HTTPS client\n%s", host, access.HintInsecure(host))
+	case errors.As(err, &request) && errors.As(err, new(x509.UnknownAuthorityError)):
+		return word(errdefs.ErrUnavailable, "%s\n%s", request, access.HintCA(host))
 	case errors.As(err, &request):
 		return word(errdefs.ErrUnavailable, "%s", request)
 	case errors.As(err, &status) && status.StatusCode >= http.StatusInternalServerError:

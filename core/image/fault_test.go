@@ -263,7 +263,7 @@ func TestPolicyForbids(t *testing.T) {
 	push(t, r, "library/demo", "latest", small(t, 1, ""))
 	policy := filepath.Join(t.TempDir(), "policy.json")
 	must(t, os.WriteFile(policy, []byte(`{"default":[{"type":"reject"}]}`), 0o600))
-	e := newEngine(t, func(o *images.Options) { o.PolicyPath = policy })
+	e := newEngine(t, func(o *images.Options) { o.Ways.Config.Path = filepath.Join(filepath.Dir(policy), "daemon.json") })
 	if _, err := e.pull(r.Addr + "/library/demo"); !errdefs.IsPermissionDenied(err) {
 		t.Errorf("error %v, want a refusal", err)
 	}

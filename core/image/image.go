@@ -25,6 +25,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/types"
 
+	"github.com/nacre-sh/nacre/core/access"
 	"github.com/nacre-sh/nacre/core/store"
 )
 
@@ -37,11 +38,8 @@ type Options struct {
 	// Sources decides where the bytes of a registry's images come from; nil
 	// asks each registry itself.
 	Sources Sources
-	// InsecureRegistries lists the hosts (host or host:port) that may be spoken
-	// to over plain HTTP, or HTTPS with a bad certificate. Loopback always may.
-	InsecureRegistries func() []string
-	// PolicyPath replaces the system's containers-policy.json(5).
-	PolicyPath string
+	// Ways says how each registry is reached, and which policy judges its images.
+	Ways access.Ways
 	// KeepTrash is how long removed images can be brought back; 0: until the
 	// next collection.
 	KeepTrash time.Duration
@@ -105,6 +103,9 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	opts.Limits = opts.Limits.withDefaults()
+	if opts.Ways.Temp == "" {
+		opts.Ways.Temp = opts.Store.Paths.Temp()
+	}
 	return &Service{opts: opts, store: opts.Store, locks: &locks{file: opts.Store.Paths.LayersLock()}, kick: make(chan struct{}, 1)}, nil
 }
 

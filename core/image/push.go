@@ -38,7 +38,11 @@ func (s *Service) Push(ctx context.Context, opts backend.Push) error {
 	}
 	report.status("", fmt.Sprintf("The push refers to repository [%s]", opts.Ref.Name()))
 	for _, ref := range wanted {
-		p := &push{Service: s, ref: ref, report: report, sys: s.systemContext(ref, opts.Auth)}
+		sys, err := s.systemContext(ref, opts.Auth)
+		if err != nil {
+			return err
+		}
+		p := &push{Service: s, ref: ref, report: report, sys: sys}
 		if err := p.run(ctx, opts.Platform); err != nil {
 			return translatePush(err, ref, opts.Auth)
 		}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"path/filepath"
 	"runtime"
-	"slices"
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
@@ -48,7 +45,11 @@ func (w *way) close() error {
 
 // openWay prepares a pull: the platform, the credentials, and the source.
 func (s *Service) openWay(ctx context.Context, ref reference.Named, auth *registry.AuthConfig, platform *ocispec.Platform) (*way, error) {
-	w := &way{sys: s.systemContext(ref, auth)}
+	sys, err := s.systemContext(ref, auth)
+	if err != nil {
+		return nil, err
+	}
+	w := &way{sys: sys}
 	want := platforms.Normalize(ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH})
 	if platform != nil {
 		want = platforms.Normalize(*platform)
@@ -65,44 +66,13 @@ func (s *Service) openWay(ctx context.Context, ref reference.Named, auth *regist
 	return w, nil
 }
 
-// systemContext is the direct way to the registry of ref: none of the host's
-// registry configuration or stored credentials, only what the request gave.
-func (s *Service) systemContext(ref reference.Named, auth *registry.AuthConfig) *types.SystemContext {
-	sys := &types.SystemContext{
-		DockerRegistryUserAgent:     "nacre",
-		DockerAuthConfig:            &types.DockerAuthConfig{},
-		SystemRegistriesConfPath:    "/dev/null",
-		SystemRegistriesConfDirPath: filepath.Join(s.store.Paths.Temp(), "no-registries.conf.d"), // does not exist
-		SignaturePolicyPath:         s.opts.PolicyPath,
-		BigFilesTemporaryDir:        s.store.Paths.Temp(),
-	}
-	if s.insecure(reference.Domain(ref)) {
-		// Never an explicit no: it would also rule the way to a mirror.
-		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
-	}
-	if auth != nil {
-		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: auth.Username, Password: auth.Password, IdentityToken: auth.IdentityToken}
-		sys.DockerBearerRegistryToken = auth.RegistryToken
-	}
-	return sys
-}
-
-// insecure says whether a registry may be spoken to without TLS.
-func (s *Service) insecure(host string) bool {
-	name, _, err := net.SplitHostPort(host)
+// systemContext is the direct way to the registry of ref.
+func (s *Service) systemContext(ref reference.Named, auth *registry.AuthConfig) (*types.SystemContext, error) {
+	way, err := s.opts.Ways.To(reference.Domain(ref))
 	if err != nil {
-		name = host
+		return nil, err
 	}
-	if ip := net.ParseIP(name); name == "localhost" || ip != nil && ip.IsLoopback() {
-		return true
-	}
-	return s.opts.InsecureRegistries != nil && slices.ContainsFunc(s.opts.InsecureRegistries(), func(entry string) bool {
-		if _, network, err := net.ParseCIDR(entry); err == nil {
-			ip := net.ParseIP(name)
-			return ip != nil && network.Contains(ip)
-		}
-		return entry == host || entry == name
-	})
+	return way.System(auth), nil
 }
 
 // openSource contacts the registry and reads the manifest that ref names.

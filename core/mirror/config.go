@@ -180,11 +180,7 @@ func (c *Config) Add(registry string, s Source) error {
 	if s.Name == Origin {
 		return fmt.Errorf("mirror name %q means the registry itself: choose another: %w", Origin, errdefs.ErrInvalidArgument)
 	}
-	r := c.find(registry)
-	if r == nil {
-		c.Registries = append(c.Registries, Registry{Name: registry})
-		r = &c.Registries[len(c.Registries)-1]
-	}
+	r := c.need(registry)
 	for _, known := range []string{s.URL, s.Name} {
 		if known != "" && r.index(known) >= 0 {
 			return fmt.Errorf("registry %s already has a mirror %s: %w", registry, known, errdefs.ErrAlreadyExists)

@@ -15,20 +15,22 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"go.podman.io/image/v5/types"
 
+	"github.com/nacre-sh/nacre/core/access"
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/config"
 )
 
 // Mirrors is the module: the file, and what is done with it.
 type Mirrors struct {
-	File     File
-	Insecure func(registry string) bool // plain http is allowed to this registry
-	TempDir  string                     // for the generated registries.conf
-	Limits   Limits
+	File    File
+	Ways    access.Ways // how each source is reached
+	TempDir string      // for the generated registries.conf
+	Limits  Limits
 }
 
 // Mirrors lists all sources of all registries.
 func (m *Mirrors) Mirrors(context.Context) ([]backend.Mirror, error) {
-	c, err := m.File.Load()
+	c, err := m.load()
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +46,33 @@ func (m *Mirrors) MirrorAdd(_ context.Context, add backend.Mirror) error {
 
 // MirrorRemove removes a source (errdefs.ErrNotFound).
 func (m *Mirrors) MirrorRemove(_ context.Context, registry, urlOrName string) error {
-	return m.File.Change(func(c *Config) error { return c.Remove(CanonicalRegistry(registry), urlOrName) })
+	registry = CanonicalRegistry(registry)
+	configured, err := m.isConfigured(registry, urlOrName)
+	if err != nil {
+		return err
+	}
+	return m.File.Change(func(c *Config) error {
+		err := c.Remove(registry, urlOrName)
+		if errdefs.IsNotFound(err) && configured {
+			return configuredElsewhere(urlOrName)
+		}
+		return err
+	})
 }
 
 // MirrorUse makes a source the first that is tried (errdefs.ErrNotFound).
 func (m *Mirrors) MirrorUse(_ context.Context, registry, urlOrName string) error {
-	return m.File.Change(func(c *Config) error { return c.Use(CanonicalRegistry(registry), urlOrName) })
+	registry = CanonicalRegistry(registry)
+	return m.File.Change(func(c *Config) error {
+		err := c.Use(registry, urlOrName)
+		if !errdefs.IsNotFound(err) {
+			return err
+		}
+		if used, broken := m.useConfigured(c, registry, urlOrName); used || broken != nil {
+			return broken
+		}
+		return err
+	})
 }
 
 // Session is one pull through the gateway.
@@ -62,7 +85,7 @@ type Session struct {
 // points sys at it. Without mirrors it returns nil and leaves sys as it is.
 // auth goes to the registry itself and never to a mirror.
 func (m *Mirrors) Prepare(_ context.Context, ref reference.Named, auth *registry.AuthConfig, sys *types.SystemContext) (*Session, error) {
-	c, err := m.File.Load()
+	c, err := m.load()
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +121,16 @@ func (m *Mirrors) sources(entry *Registry, repo string, creds *registry.AuthConf
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, newSource(s.label(), base, repo, nil, m.Limits))
+		src, err := m.open(s.label(), base.Host, base, repo, nil)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, src)
 	}
-	origin := newSource(entry.Name, m.originURL(entry.Name), repo, creds, m.Limits)
+	origin, err := m.open(entry.Name, entry.Name, originURL(entry.Name), repo, creds)
+	if err != nil {
+		return nil, err
+	}
 	origin.origin = true
 	if originFirst {
 		return append([]*source{origin}, list...), nil
@@ -108,12 +138,23 @@ func (m *Mirrors) sources(entry *Registry, repo string, creds *registry.AuthConf
 	return append(list, origin), nil
 }
 
-func (m *Mirrors) originURL(name string) *url.URL {
-	u := &url.URL{Scheme: "https", Host: name}
-	if name == "docker.io" {
-		u.Host = "registry-1.docker.io"
+// open makes a source that goes the way of a registry (host or host:port).
+func (m *Mirrors) open(label, registry string, base *url.URL, repo string, creds *registry.AuthConfig) (*source, error) {
+	way, err := m.Ways.To(registry)
+	if err != nil {
+		return nil, err
 	}
-	if m.Insecure != nil && m.Insecure(name) {
+	return newSource(label, base, repo, creds, m.Limits, way)
+}
+
+// originURL is where a registry answers. On loopback that is plain HTTP more
+// often than not; a source tries the other scheme where it may.
+func originURL(name string) *url.URL {
+	u := &url.URL{Scheme: "https", Host: name}
+	switch {
+	case name == access.Hub:
+		u.Host = "registry-1.docker.io"
+	case config.IsLoopback(name):
 		u.Scheme = "http"
 	}
 	return u

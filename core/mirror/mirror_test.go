@@ -23,6 +23,7 @@ import (
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/types"
 
+	"github.com/nacre-sh/nacre/core/access"
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
@@ -63,8 +64,7 @@ func module(t *testing.T) *Mirrors {
 	dir := t.TempDir()
 	return &Mirrors{
 		File: File{filepath.Join(dir, "mirrors.toml")}, TempDir: dir,
-		Insecure: func(string) bool { return true },
-		Limits:   Limits{Connect: 2 * time.Second, Answer: time.Second, Stall: time.Second},
+		Limits: Limits{Connect: 2 * time.Second, Answer: time.Second, Stall: time.Second},
 	}
 }
 
@@ -256,7 +256,8 @@ func TestNobodyAnswers(t *testing.T) {
 func TestStrangersAreTurnedAway(t *testing.T) {
 	img := content(t)
 	r := startWith(t, &img)
-	s := newSource("r", &url.URL{Scheme: "http", Host: r.Addr}, repo, nil, DefaultLimits)
+	s, err := newSource("r", &url.URL{Scheme: "http", Host: r.Addr}, repo, nil, DefaultLimits, access.Way{})
+	must(t, err)
 	s.origin = true
 	g, err := openGateway(repo, []*source{s})
 	must(t, err)
@@ -386,7 +387,9 @@ func TestResumeWithoutRanges(t *testing.T) {
 	must(t, err)
 	g := &gateway{repo: repo}
 	var rest strings.Builder
-	n, err := g.resume(t.Context(), &rest, newSource("whole", base, repo, nil, DefaultLimits), "blobs/x", 4)
+	s, err := newSource("whole", base, repo, nil, DefaultLimits, access.Way{})
+	must(t, err)
+	n, err := g.resume(t.Context(), &rest, s, "blobs/x", 4)
 	if err != nil || n != 6 || rest.String() != text[4:] {
 		t.Errorf("resumed with %q, %d, %v: want %q", rest.String(), n, err, text[4:])
 	}
@@ -402,5 +405,45 @@ func TestSkipWriterSkipsAcrossWrites(t *testing.T) {
 	}
 	if rest.String() != "456789" {
 		t.Errorf("passed on %q, want %q", rest.String(), "456789")
+	}
+}
+
+// docker's registry-mirrors are Docker Hub's mirrors here, after those of the mirror file.
+func TestConfiguredMirrors(t *testing.T) {
+	m := module(t)
+	m.Ways.Config.Path = filepath.Join(m.TempDir, "daemon.json")
+	must(t, os.WriteFile(m.Ways.Config.Path, []byte(`{"registry-mirrors": ["https://a.example/", "https://b.example"]}`), 0o644))
+	inUse := func() string {
+		list, err := m.Mirrors(t.Context())
+		must(t, err)
+		text := fmt.Sprint(len(list))
+		for _, mirror := range list {
+			if mirror.InUse {
+				text += " " + mirror.URL
+			}
+		}
+		return text
+	}
+	for _, step := range []struct {
+		do   func() error
+		want string
+	}{
+		{func() error { return nil }, "2 https://a.example"},
+		{func() error { return m.MirrorUse(t.Context(), "", "https://b.example/") }, "2 https://b.example"},
+		{func() error { return m.MirrorUse(t.Context(), "", Origin) }, "2"},
+		{func() error { return m.MirrorAdd(t.Context(), backend.Mirror{URL: "https://c.example", Name: "c"}) }, "3"},
+		{func() error { return m.MirrorUse(t.Context(), "", "c") }, "3 https://c.example"},
+		{func() error { return m.MirrorRemove(t.Context(), "", "c") }, "2 https://a.example"},
+	} {
+		must(t, step.do())
+		if got := inUse(); got != step.want {
+			t.Errorf("in use %q, want %q", got, step.want)
+		}
+	}
+	if err := m.MirrorRemove(t.Context(), "", "https://a.example"); !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "config unset registry-mirrors https://a.example") {
+		t.Errorf("removal of a configured mirror: %v", err)
+	}
+	if err := m.MirrorUse(t.Context(), "", "https://d.example"); !errdefs.IsNotFound(err) {
+		t.Errorf("use of an unknown mirror: %v", err)
 	}
 }

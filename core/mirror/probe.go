@@ -26,7 +26,7 @@ const probeRepository = "library/hello-world"
 // MirrorTest asks all sources of a registry (of all registries with mirrors,
 // if registry is empty) at the same time and says for each which steps passed.
 func (m *Mirrors) MirrorTest(ctx context.Context, registry string) ([]backend.MirrorTest, error) {
-	c, err := m.File.Load()
+	c, err := m.load()
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (m *Mirrors) MirrorTest(ctx context.Context, registry string) ([]backend.Mi
 	}
 	var wg sync.WaitGroup
 	for i := range tests {
-		wg.Go(func() { probe(ctx, &tests[i], m.Limits) })
+		wg.Go(func() { m.probe(ctx, &tests[i]) })
 	}
 	wg.Wait()
 	return tests, nil
@@ -60,14 +60,14 @@ func (m *Mirrors) candidates(c *Config, registry string) []backend.Mirror {
 			}
 		}
 		list = append(list, backend.Mirror{
-			Registry: r.Name, URL: m.originURL(r.Name).String(), Name: Origin, Enabled: true, InUse: r.Use == Origin,
+			Registry: r.Name, URL: originURL(r.Name).String(), Name: Origin, Enabled: true, InUse: r.Use == Origin,
 		})
 	}
 	return list
 }
 
 // probe fills in the steps of one test: resolve, connect, tls, ping, manifest.
-func probe(ctx context.Context, t *backend.MirrorTest, limits Limits) {
+func (m *Mirrors) probe(ctx context.Context, t *backend.MirrorTest) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	base, err := parseURL(t.Mirror.URL)
@@ -76,7 +76,16 @@ func probe(ctx context.Context, t *backend.MirrorTest, limits Limits) {
 		return
 	}
 	trace := &stepTrace{}
-	s := newSource(t.Mirror.Name, base, probeRepository, nil, limits)
+	registry := base.Host
+	if t.Mirror.Name == Origin {
+		registry = t.Mirror.Registry
+	}
+	s, err := m.open(t.Mirror.Name, registry, base, probeRepository, nil)
+	if err != nil {
+		t.Steps = append(t.Steps, backend.MirrorStep{Name: "certificates", Err: err.Error()})
+		return
+	}
+	s.origin = t.Mirror.Name == Origin
 	defer s.client.CloseIdleConnections()
 	start := time.Now()
 	err = s.ping(httptrace.WithClientTrace(ctx, trace.hooks()))

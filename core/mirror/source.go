@@ -16,6 +16,8 @@ import (
 	"github.com/docker/distribution/registry/client/auth/challenge"
 	"github.com/docker/distribution/registry/client/transport"
 	"github.com/moby/moby/api/types/registry"
+
+	"github.com/nacre-sh/nacre/core/access"
 )
 
 // maxFailures is the number of faults after which a source is left alone for the rest of the pull.
@@ -36,6 +38,7 @@ type source struct {
 	label    string
 	origin   bool     // the registry itself
 	base     *url.URL // of /v2/
+	insecure bool     // the registry itself may be asked without TLS
 	stall    time.Duration
 	client   *http.Client
 	failures atomic.Int32
@@ -47,26 +50,27 @@ type source struct {
 }
 
 // newSource prepares a source; nothing is asked yet. creds may be nil.
-func newSource(label string, base *url.URL, repository string, creds *registry.AuthConfig, limits Limits) *source {
-	plain := newTransport(limits)
-	manager, store := challenge.NewSimpleManager(), credentials{creds}
-	authorizer := auth.NewAuthorizer(manager, auth.NewTokenHandler(plain, store, repository, "pull"), auth.NewBasicHandler(store))
-	return &source{
-		label: label, base: base, stall: limits.Stall, challenges: manager,
-		client: &http.Client{Transport: transport.NewTransport(plain, authorizer)},
+func newSource(label string, base *url.URL, repository string, creds *registry.AuthConfig, limits Limits, way access.Way) (*source, error) {
+	tls, err := way.TLS()
+	if err != nil {
+		return nil, err
 	}
-}
-
-func newTransport(limits Limits) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+	plain := &http.Transport{
+		Proxy:                 way.Proxy(),
 		DialContext:           (&net.Dialer{Timeout: limits.Connect}).DialContext,
+		TLSClientConfig:       tls,
 		TLSHandshakeTimeout:   limits.Connect,
 		ResponseHeaderTimeout: limits.Answer,
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       30 * time.Second,
 		ForceAttemptHTTP2:     true,
 	}
+	manager, store := challenge.NewSimpleManager(), credentials{creds}
+	authorizer := auth.NewAuthorizer(manager, auth.NewTokenHandler(plain, store, repository, "pull"), auth.NewBasicHandler(store))
+	return &source{
+		label: label, base: base, insecure: way.Insecure, stall: limits.Stall, challenges: manager,
+		client: &http.Client{Transport: transport.NewTransport(plain, authorizer)},
+	}, nil
 }
 
 // do asks the source for a path below /v2/. The first request finds out how
@@ -89,13 +93,30 @@ func (s *source) do(ctx context.Context, method, path string, header http.Header
 	return s.client.Do(req)
 }
 
+// ping finds out how the source wants to be spoken to: who asks, and, for the
+// registry itself where that is allowed, whether over TLS or without.
 func (s *source) ping(ctx context.Context) error {
 	s.pinging.Lock()
 	defer s.pinging.Unlock()
 	if s.pinged {
 		return nil
 	}
-	u := *s.base
+	err := s.pingAt(ctx, s.base)
+	if err != nil && s.origin && s.insecure && ctx.Err() == nil {
+		other := *s.base
+		if other.Scheme = "http"; s.base.Scheme == "http" {
+			other.Scheme = "https"
+		}
+		if s.pingAt(ctx, &other) == nil {
+			s.base, err = &other, nil
+		}
+	}
+	s.pinged = err == nil
+	return err
+}
+
+func (s *source) pingAt(ctx context.Context, base *url.URL) error {
+	u := *base
 	u.Path += "/v2/"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -109,11 +130,7 @@ func (s *source) ping(ctx context.Context) error {
 	if err := speaksRegistry(resp); err != nil {
 		return err
 	}
-	if err := s.challenges.AddResponse(resp); err != nil {
-		return err
-	}
-	s.pinged = true
-	return nil
+	return s.challenges.AddResponse(resp)
 }
 
 // speaksRegistry tells a registry's answer from a login page, a proxy's error

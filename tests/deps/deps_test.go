@@ -24,13 +24,14 @@ type rule struct {
 var modules = []string{"image", "container", "network", "volume", "build", "mirror", "registry", "system"}
 
 func rules() []rule {
-	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config"}
+	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access"}
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
 		{"core/config", []string{"core/backend"}},
+		{"core/access", []string{"core/config"}},
 		{"core/api", []string{"core/api…", "core/backend", "core/filter"}},
 		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi"}},
 		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event"}},
