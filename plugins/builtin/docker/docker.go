@@ -46,7 +46,6 @@ type Options struct {
 // Plugin is the built-in plugin that provides docker's commands.
 type Plugin struct {
 	options Options
-	trees   nursery
 }
 
 // New returns the plugin.
@@ -89,11 +88,11 @@ func (p *Plugin) Close() error { return nil }
 // Register adds docker's top-level commands, `help`, and the words `docker`
 // and `nacre` that may stand before any command.
 func (p *Plugin) Register(_ context.Context, r *plugins.Registry) error {
-	catalogue, err := p.catalogue()
-	if err != nil {
-		return err
-	}
 	for _, c := range catalogue {
+		if slices.Contains(p.options.Except, c.Name) {
+			continue
+		}
+		c.Build = p.build(c.Name)
 		if err := r.Add(c); err != nil {
 			return err
 		}
@@ -110,48 +109,14 @@ func (p *Plugin) Register(_ context.Context, r *plugins.Registry) error {
 	})
 }
 
-// catalogue builds one tree to learn the names, headings and one-line helps.
-func (p *Plugin) catalogue() ([]plugins.Command, error) {
-	t, err := newTree()
-	if err != nil {
-		return nil, err
-	}
-	var list []plugins.Command
-	for _, c := range t.root.Commands() {
-		if slices.Contains(p.options.Except, c.Name()) || c.Name() == noHelp {
-			continue
+// build makes the tree for one invocation of one command.
+func (p *Plugin) build(name string) func(*plugins.Invocation) (*cobra.Command, error) {
+	return func(inv *plugins.Invocation) (*cobra.Command, error) {
+		t, err := newTree(name)
+		if err != nil {
+			return nil, err
 		}
-		list = append(list, plugins.Command{
-			Name: c.Name(), Aliases: c.Aliases, Short: c.Short, Hidden: c.Hidden, Group: group(c),
-			Build: p.build,
-		})
+		inv.Defer(t.forget)
+		return t.root, prepare(t, inv)
 	}
-	p.trees.put(t)
-	return list, nil
-}
-
-func group(c *cobra.Command) string {
-	if _, top := c.Annotations["category-top"]; top {
-		return GroupCommon
-	}
-	if _, swarm := c.Annotations["swarm"]; swarm {
-		return GroupSwarm
-	}
-	if c.HasSubCommands() {
-		return GroupManagement
-	}
-	return GroupCommands
-}
-
-// build makes the tree for one invocation.
-func (p *Plugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
-	t, err := p.trees.take()
-	if err != nil {
-		return nil, err
-	}
-	inv.Defer(t.forget)
-	if inv.Interactive {
-		inv.Defer(func() { go p.trees.grow() })
-	}
-	return t.root, prepare(t, inv)
 }

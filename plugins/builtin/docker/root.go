@@ -8,7 +8,6 @@ import (
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
-	"github.com/docker/cli/cli/command/commands"
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
@@ -28,8 +27,8 @@ func setup() { template() }
 // noHelp takes the place of cobra's help command; nacre has its own.
 const noHelp = "no-help"
 
-// newRoot builds a fresh tree of docker's commands around a DockerCli.
-func newRoot(docker *command.DockerCli) *cobra.Command {
+// newRoot builds a fresh tree of one of docker's commands around a DockerCli.
+func newRoot(docker *command.DockerCli, name string) (*cobra.Command, error) {
 	root := &cobra.Command{
 		Use:                   "nacre [OPTIONS] COMMAND [ARG...]",
 		SilenceUsage:          true,
@@ -47,17 +46,26 @@ func newRoot(docker *command.DockerCli) *cobra.Command {
 	root.PersistentFlags().MarkShorthandDeprecated("help", "use --help")
 	root.PersistentFlags().Lookup("help").Hidden = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	commands.AddCommands(root, docker)
-	if system, _, err := root.Find([]string{"system"}); err == nil {
-		system.AddCommand(newReset(docker))
+	top, err := buildTop(name, docker)
+	if err != nil {
+		return nil, err
 	}
-	if config, _, err := root.Find([]string{"config"}); err == nil {
-		config.Short = "Manage the engine's configuration, and Swarm configs"
-		delete(config.Annotations, "swarm") // it is listed there; its own subcommands work without
-		config.AddCommand(engineSettings(docker)...)
-	}
+	root.AddCommand(top)
+	extend(top, docker)
 	visit(root, func(c *cobra.Command) { adapt(c, docker) })
-	return root
+	return root, nil
+}
+
+// extend adds what nacre has under docker's own words.
+func extend(top *cobra.Command, docker *command.DockerCli) {
+	switch top.Name() {
+	case "system":
+		top.AddCommand(newReset(docker))
+	case "config":
+		top.Short = "Manage the engine's configuration, and Swarm configs"
+		delete(top.Annotations, "swarm") // it is listed there; its own subcommands work without
+		top.AddCommand(engineSettings(docker)...)
+	}
 }
 
 func visit(c *cobra.Command, f func(*cobra.Command)) {

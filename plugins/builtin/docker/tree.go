@@ -3,7 +3,6 @@ package docker
 import (
 	"io"
 	"strings"
-	"sync"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/spf13/cobra"
@@ -11,22 +10,26 @@ import (
 	"github.com/nacre-sh/nacre/plugins"
 )
 
-// tree is docker's commands around one DockerCli: fresh, for one invocation.
-// It can be built before the invocation is known, which bind then tells it of.
+// tree is one of docker's commands around one DockerCli: fresh, for one
+// invocation.
 type tree struct {
 	cli  *command.DockerCli
 	root *cobra.Command
 	late *lateWriter
 }
 
-func newTree() (*tree, error) {
+func newTree(name string) (*tree, error) {
 	late := &lateWriter{to: io.Discard}
 	cli, err := command.NewDockerCli(
 		command.WithInputStream(io.NopCloser(strings.NewReader(""))), command.WithCombinedStreams(late))
 	if err != nil {
 		return nil, err
 	}
-	return &tree{cli: cli, root: newRoot(cli), late: late}, nil
+	root, err := newRoot(cli, name)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{cli: cli, root: root, late: late}, nil
 }
 
 // bind gives the tree the streams of its invocation.
@@ -49,46 +52,3 @@ func (t *tree) forget() { plugins.ForgetCompletions(t.root) }
 type lateWriter struct{ to io.Writer }
 
 func (w *lateWriter) Write(p []byte) (int, error) { return w.to.Write(p) }
-
-// nursery keeps one tree ready. The first is the one from which the names of
-// the commands were read; at the prompt another grows while nobody waits.
-type nursery struct {
-	mu    sync.Mutex
-	ready *tree
-}
-
-// take returns the tree that is ready, or a new one.
-func (n *nursery) take() (*tree, error) {
-	n.mu.Lock()
-	t := n.ready
-	n.ready = nil
-	n.mu.Unlock()
-	if t != nil {
-		return t, nil
-	}
-	return newTree()
-}
-
-// put keeps a tree unless there is one.
-func (n *nursery) put(t *tree) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.ready != nil {
-		t.forget()
-		return
-	}
-	n.ready = t
-}
-
-// grow makes a tree ready.
-func (n *nursery) grow() {
-	n.mu.Lock()
-	full := n.ready != nil
-	n.mu.Unlock()
-	if full {
-		return
-	}
-	if t, err := newTree(); err == nil { // the next take says what is wrong
-		n.put(t)
-	}
-}
