@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"fmt"
 	"io"
 	"reflect"
 	"testing"
@@ -33,7 +32,7 @@ func TestCatalogue(t *testing.T) {
 	}
 	if !reflect.DeepEqual(catalogue, want) {
 		for _, c := range want {
-			t.Log(fmt.Sprintf("%#v", c))
+			t.Logf("%#v", c)
 		}
 		t.Error("the catalogue differs from docker's commands, which are as above")
 	}
