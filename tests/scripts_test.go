@@ -172,12 +172,12 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// eventually runs a program until it succeeds, for at most five seconds.
+// eventually runs a program until it succeeds, for at most a minute: the machine may be busy.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: eventually program [arg...]")
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		err := ts.Exec(args[0], args[1:]...)
 		if err == nil {
 			return

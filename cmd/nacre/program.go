@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/builtin/boot"
 	"github.com/nacre-sh/nacre/plugins/builtin/docker"
 	"github.com/nacre-sh/nacre/plugins/builtin/lua"
 	"github.com/nacre-sh/nacre/plugins/builtin/mirror"
@@ -84,6 +85,7 @@ func (p *program) builtins() []plugins.Plugin {
 		docker.New(docker.Options{Version: version, Flags: p.options.flags, Except: []string{"bake", "plugin"}}),
 		xargs.Plugin{},
 		mirror.Plugin{},
+		boot.Plugin{Self: os.Executable},
 		plugin.Plugin{},
 		lua.New(scripts.Files(), discover.ConfigDir(p.environment)),
 		servePlugin{p.engine},

@@ -35,6 +35,7 @@ type Backends struct {
 	Mirrors    Mirrors
 	Config     Config
 	Reset      Reset
+	Boot       Boot
 }
 
 // System answers for the engine as a whole.
@@ -80,6 +81,10 @@ type Containers interface {
 
 	List(ctx context.Context, opts backend.ContainerList) ([]container.Summary, error)
 	Inspect(ctx context.Context, name string, size bool) (container.InspectResponse, error)
+	// Update changes limits and the restart policy.
+	Update(ctx context.Context, name string, req container.UpdateConfig) (warnings []string, err error)
+	// Stats calls handle once, or every second until the context ends.
+	Stats(ctx context.Context, name string, opts backend.ContainerStats, handle func(container.StatsResponse) error) error
 	Top(ctx context.Context, name string, psArgs []string) (container.TopResponse, error)
 	// Logs calls hijack-free: it writes to the writer that open returns once
 	// the container is known, raw with a tty and in stdcopy frames without.
@@ -133,4 +138,10 @@ type Config interface {
 	Show() (backend.ConfigReport, error)
 	Import(name string, text []byte) (backend.ConfigImport, error)
 	Set(change backend.ConfigChange) error
+}
+
+// Boot starts what should run after a reboot, and stops it before one.
+type Boot interface {
+	Boot(ctx context.Context) (backend.BootReport, error)
+	Halt(ctx context.Context) (backend.BootReport, error)
 }

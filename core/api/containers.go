@@ -33,6 +33,7 @@ func (s *server) containerRoutes() []route {
 		})},
 		{"DELETE /containers/{name}", name(s.removeContainer)},
 		{"POST /containers/{name}/resize", s.resizeContainer},
+		{"POST /containers/{name}/update", s.updateContainer},
 	})
 }
 
@@ -156,4 +157,16 @@ func (s *server) resizeContainer(w http.ResponseWriter, r *request) error {
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+func (s *server) updateContainer(w http.ResponseWriter, r *request) error {
+	var req container.UpdateConfig
+	if err := r.decode(w, &req); err != nil {
+		return err
+	}
+	if r.before("1.40") && req.PidsLimit != nil && *req.PidsLimit <= 0 {
+		req.PidsLimit = nil
+	}
+	warnings, err := s.Containers.Update(r.Context(), r.PathValue("name"), req)
+	return reply(w, container.UpdateResponse{Warnings: orEmpty(warnings)}, err)
 }

@@ -20,6 +20,7 @@ func (s *server) streamRoutes() []route {
 		{"GET /containers/{name}/logs", s.containerLogs},
 		{"POST /containers/{name}/attach", s.attachContainer},
 		{"POST /containers/{name}/wait", s.waitContainer},
+		{"GET /containers/{name}/stats", s.containerStats},
 	})
 }
 

@@ -18,8 +18,6 @@ var unserved = map[string][]string{
 	"copying files":                  {"HEAD /containers/{name}/archive", "GET /containers/{name}/archive", "PUT /containers/{name}/archive"},
 	"exporting containers":           {"GET /containers/{name}/export"},
 	"listing a container's changes":  {"GET /containers/{name}/changes"},
-	"reading statistics":             {"GET /containers/{name}/stats"},
-	"updating containers":            {"POST /containers/{name}/update"},
 	"attaching by websocket":         {"GET /containers/{name}/attach/ws"},
 	"checkpointing":                  {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},
 	"changing networks":              {"POST /networks/create", "POST /networks/prune", "POST /networks/{name}/connect", "POST /networks/{name}/disconnect", "DELETE /networks/{name}"},

@@ -84,6 +84,19 @@ type ContainerList struct {
 	Filters filter.Args
 }
 
+// BootReport is what came of starting, or stopping, what should run: names of
+// containers, and for those that failed, why.
+type BootReport struct {
+	Done   []string
+	Failed []string
+}
+
+// ContainerStats asks for statistics; see GET /containers/{id}/stats.
+type ContainerStats struct {
+	Stream  bool
+	OneShot bool // of a single answer: without a sample before it
+}
+
 // ContainerLogs asks for a log; see GET /containers/{id}/logs.
 type ContainerLogs struct {
 	Stdout, Stderr      bool

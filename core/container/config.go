@@ -139,6 +139,9 @@ func checkConfig(c *container.Config) error {
 			return invalid("invalid environment variable: %s", entry)
 		}
 	}
+	if err := checkHealth(c.Healthcheck); err != nil {
+		return err
+	}
 	if c.StopSignal != "" {
 		if _, err := signal.ParseSignal(c.StopSignal); err != nil {
 			return invalid("invalid signal: %s", c.StopSignal)

@@ -93,7 +93,7 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
 		Config: c, HostConfig: hc, Networking: req.NetworkingConfig, Rootfs: m.keepRootfs(image), Mounts: mounts,
 	}
-	return r, append(warnings(c), spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
+	return r, append([]string{}, spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
 }
 
 // pinOthers replaces names of other containers by their ids, so that a rename
@@ -114,14 +114,6 @@ func (m *Module) pinOthers(ctx context.Context, hc *container.HostConfig) error 
 		hc.PidMode = container.PidMode("container:" + other.ID)
 	}
 	return nil
-}
-
-func warnings(c *container.Config) []string {
-	list := []string{}
-	if h := c.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
-		list = append(list, "nacre's own engine does not run health checks yet: the container will have no health status.")
-	}
-	return list
 }
 
 // nameTries is how often a random name may be taken already.

@@ -115,7 +115,7 @@ func (f *matcher) matches(l live) (bool, error) {
 		return false, err
 	}
 	return f.args.Exact("status", string(l.now)) &&
-		f.args.Exact("health", string(container.NoHealthcheck)) &&
+		f.args.Exact("health", string(healthStatus(l))) &&
 		f.args.Exact("isolation", string(container.IsolationDefault)) &&
 		f.args.Any("is-task", func(v string) bool { return v == "false" || v == "0" }) &&
 		f.args.Labels(l.Config.Labels) &&

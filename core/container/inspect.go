@@ -24,7 +24,7 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 	settings := m.network(l)
 	words := slices.Concat(l.Config.Entrypoint, l.Config.Cmd)
 	res := container.InspectResponse{
-		ID: l.ID, Created: l.Created.Format(time.RFC3339Nano), Path: words[0], Args: words[1:], State: stateOf(l),
+		ID: l.ID, Created: l.Created.Format(time.RFC3339Nano), Path: words[0], Args: words[1:], State: m.stateOf(l),
 		Image: l.ImageID, Name: "/" + l.Name, RestartCount: l.RestartCount, Driver: driverName, Platform: orElse(l.Rootfs.OS, "linux"),
 		HostnamePath: filepath.Join(dir, hostnameFile), HostsPath: filepath.Join(dir, hostsFile),
 		ResolvConfPath: filepath.Join(dir, resolvConfFile), LogPath: m.inspectLogPath(l.record),
@@ -46,14 +46,17 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 	return res, nil
 }
 
-func stateOf(l live) *container.State {
+func (m *Module) stateOf(l live) *container.State {
 	s := &container.State{
 		Status: l.now, Running: l.state != nil, Paused: l.now == paused, Restarting: l.now == restarting, Dead: l.now == dead,
 		OOMKilled: l.OOMKilled, ExitCode: l.ExitCode, Error: l.Error,
-		StartedAt: l.StartedAt.Format(time.RFC3339Nano), FinishedAt: l.FinishedAt.Format(time.RFC3339Nano),
+		StartedAt: l.StartedAt.Format(time.RFC3339Nano), FinishedAt: l.FinishedAt.Format(time.RFC3339Nano), Health: m.healthOf(l),
 	}
 	if l.state != nil {
 		s.Pid = l.state.Pid
+	}
+	if l.now == restarting {
+		s.ExitCode, s.FinishedAt = l.state.ExitCode, l.state.FinishedAt.Format(time.RFC3339Nano)
 	}
 	return s
 }

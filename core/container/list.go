@@ -71,6 +71,10 @@ func (m *Module) summary(l live, size bool) (container.Summary, error) {
 		Status: statusText(l, time.Now()), NetworkSettings: &container.NetworkSettingsSummary{Networks: settings.Networks},
 		Mounts: mountPoints(l.Mounts),
 	}
+	s.Health = &container.HealthSummary{Status: healthStatus(l)}
+	if l.state != nil && l.state.Health != nil {
+		s.Health.FailingStreak = l.state.Health.FailingStreak
+	}
 	s.HostConfig.NetworkMode = string(l.HostConfig.NetworkMode)
 	s.HostConfig.Annotations = l.HostConfig.Annotations
 	if s.Labels == nil {
@@ -111,11 +115,11 @@ func statusText(l live, now time.Time) string {
 	up := func() string { return units.HumanDuration(now.Sub(l.StartedAt)) }
 	switch l.now {
 	case running:
-		return "Up " + up()
+		return "Up " + up() + healthText(l)
 	case paused:
 		return "Up " + up() + " (Paused)"
 	case restarting:
-		return fmt.Sprintf("Restarting (%d) %s ago", l.ExitCode, up())
+		return fmt.Sprintf("Restarting (%d) %s ago", l.state.ExitCode, units.HumanDuration(now.Sub(l.state.FinishedAt)))
 	case removing:
 		return "Removal In Progress"
 	case dead:

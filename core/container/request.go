@@ -64,6 +64,7 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 		Terminal:     r.Config.Tty, OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce, ConsoleSize: hc.ConsoleSize,
 		Log:        log,
 		Restart:    shimapi.Restart{Name: string(hc.RestartPolicy.Name), MaxRetries: hc.RestartPolicy.MaximumRetryCount},
+		Health:     healthCheck(r.Config, s.Process),
 		AutoRemove: hc.AutoRemove,
 		EventLog:   m.paths.Events(), Name: r.Name, Image: r.Image, Labels: r.Config.Labels,
 	}, nil

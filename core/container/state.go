@@ -38,6 +38,7 @@ const (
 	verbTop     verb = "top"
 	verbResize  verb = "resize"
 	verbRename  verb = "rename"
+	verbUpdate  verb = "update"
 )
 
 // refusal says why a verb is not possible, in docker's words.
@@ -71,6 +72,7 @@ var (
 	notRunning    = conflict("container %s is not running")
 	isRestarting  = conflict("Container %s is restarting, wait until the container is running")
 	beingRemoved  = conflict("container %s is marked for removal and cannot be changed")
+	cannotChange  = conflict("container %s is marked for removal and cannot be \"update\"")
 	cannotStart   = conflict("container %s is marked for removal and cannot be started")
 	alreadyPaused = conflict("container %s is already paused")
 	notPaused     = conflict("container %s is not paused")
@@ -114,6 +116,7 @@ var life = map[verb]map[status]refusal{
 	verbResize: {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning,
 		restarting: notRunning},
 	verbRename: {removing: beingRemoved, dead: beingRemoved},
+	verbUpdate: {removing: cannotChange, dead: cannotChange},
 }
 
 // allow fails with docker's words when the verb is not possible in the state.

@@ -193,10 +193,18 @@ func TestStatusTexts(t *testing.T) {
 	r := &record{StartedAt: now.Add(-3 * time.Second), FinishedAt: now.Add(-2 * time.Minute), ExitCode: 137}
 	for s, want := range map[status]string{
 		created: "Created", running: "Up 3 seconds", paused: "Up 3 seconds (Paused)", exited: "Exited (137) 2 minutes ago",
-		restarting: "Restarting (137) 3 seconds ago", removing: "Removal In Progress", dead: "Dead",
+		restarting: "Restarting (7) 5 seconds ago", removing: "Removal In Progress", dead: "Dead",
 	} {
-		if got := statusText(live{record: r, now: s}, now); got != want {
+		state := &shimapi.State{ExitCode: 7, FinishedAt: now.Add(-5 * time.Second)}
+		if got := statusText(live{record: r, now: s, state: state}, now); got != want {
 			t.Errorf("%s: %q", s, got)
+		}
+	}
+	for h, want := range map[shimapi.HealthStatus]string{
+		shimapi.HealthStarting: "Up 3 seconds (health: starting)", shimapi.HealthHealthy: "Up 3 seconds (healthy)",
+	} {
+		if got := statusText(live{record: r, now: running, state: &shimapi.State{Health: &shimapi.HealthState{Status: h}}}, now); got != want {
+			t.Errorf("%s: %q", h, got)
 		}
 	}
 }

@@ -48,6 +48,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Volumes:    volumes,
 		Mirrors:    mirrors,
 		Config:     e.opts.Config,
+		Boot:       containers,
 	}
 	backends.Reset = reset{
 		backends: backends, teardown: networks.Teardown,

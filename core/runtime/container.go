@@ -142,7 +142,9 @@ func (c *Container) Update(resources *specs.LinuxResources) error {
 	group.Resources = want.Resources
 	group.Resources.SkipDevices = true // the rules stay as they are; nothing here can change them
 	config.Cgroups = &group
-	return c.lc.Set(config)
+	err = c.lc.Set(config)
+	group.Resources.SkipDevices = false // or no further process could be started
+	return err
 }
 
 // Destroy ends what still runs and removes the cgroups and libcontainer's state.

@@ -50,6 +50,7 @@ type container struct {
 	init     *runtime.Process
 	policy   restartPolicy
 	execs    execs
+	health   health
 	events   *event.Log
 	stop     chan struct{} // closed by the first Kill that means the end
 	size     shimapi.Resize
@@ -120,6 +121,7 @@ func (c *container) prepare(start *shimapi.Start) error {
 		return err
 	}
 	c.policy.Restart = start.Restart
+	c.health.plan = planHealth(start.Health)
 	if start.EventLog != "" {
 		c.events = event.New(start.EventLog)
 	}
@@ -204,6 +206,8 @@ func (c *container) launch() error {
 	c.mu.Lock()
 	c.rc, c.init = rc, proc
 	c.state.Status, c.state.Pid, c.state.StartedAt = shimapi.StatusRunning, proc.Pid, time.Now().UTC()
+	c.state.ExitCode, c.state.FinishedAt = 0, time.Time{}
+	c.beginHealth(true)
 	err = c.saveState()
 	c.mu.Unlock()
 	if proc.Console != nil {
@@ -279,12 +283,14 @@ func (c *container) decideRestart(exit *shimapi.Exit) (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last, c.state.Pid = exit, 0
+	c.endHealth()
 	if c.state.Stopped {
 		return 0, false
 	}
 	pause, again := c.policy.next(exit.ExitCode, c.state.RestartCount, exit.FinishedAt.Sub(exit.StartedAt))
 	if again {
 		c.state.Status = shimapi.StatusRestarting
+		c.state.ExitCode, c.state.FinishedAt = exit.ExitCode, exit.FinishedAt
 		if err := c.saveState(); err != nil {
 			warnf("%v", err)
 		}

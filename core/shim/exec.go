@@ -7,8 +7,11 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/moby/moby/api/types/events"
 
 	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -175,6 +178,7 @@ func (c *container) awaitExec(x *execution, proc *runtime.Process) {
 	<-x.io.hasBegun()
 	x.io.drain(execDrain)
 	c.execs.ended(x, code)
+	c.emit(events.ActionExecDie, map[string]string{"execID": x.state.ID, "exitCode": strconv.Itoa(code)})
 	c.execs.busy.Done()
 	x.io.release()
 }

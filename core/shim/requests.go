@@ -111,6 +111,11 @@ func (c *container) pause(pause bool) error {
 		return fmt.Errorf("%s container %s: %w", map[bool]string{true: "pause", false: "unpause"}[pause], c.bind.ID, err)
 	}
 	c.state.Status = status
+	if pause {
+		c.endHealth()
+	} else {
+		c.beginHealth(false)
+	}
 	return c.saveState()
 }
 
@@ -144,15 +149,26 @@ func (c *container) update(u shimapi.Update) error {
 	if u.Resources == nil {
 		return nil
 	}
-	rc, err := c.mustRun("updating it")
-	if err != nil {
-		return err
+	c.mu.Lock()
+	status, rc := c.state.Status, c.rc
+	c.mu.Unlock()
+	switch status {
+	case shimapi.StatusRunning, shimapi.StatusPaused, shimapi.StatusRestarting:
+	default:
+		return notRunning(c.bind.ID)
 	}
 	merged, err := mergeResources(c.start.Spec.Linux.Resources, u.Resources)
 	if err != nil {
 		return fmt.Errorf("update container %s: %w", c.bind.ID, err)
 	}
-	if err := c.worker.do(func() error { return rc.Update(merged) }); err != nil {
+	err = c.worker.do(func() error { // which starts the container, too
+		if status == shimapi.StatusRestarting {
+			c.start.Spec.Linux.Resources = merged
+			return nil
+		}
+		return rc.Update(merged)
+	})
+	if err != nil {
 		return fmt.Errorf("update container %s: %w", c.bind.ID, err)
 	}
 	return nil

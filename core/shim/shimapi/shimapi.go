@@ -42,6 +42,7 @@ const (
 	LockFile   = "lock"
 	StateFile  = "state.json"
 	ExitFile   = "exit.json"
+	HealthFile = "health.json" // HealthLog, in the lasting folder: the last results outlive the run
 )
 
 // Bind makes an idle shim a container's shim.
@@ -69,9 +70,10 @@ type Start struct {
 
 	Log         Log
 	Restart     Restart
-	AutoRemove  bool   // the writable layer is deleted by the shim after the end
-	EventLog    string // events.jsonl that start (each, so that none comes after its die), die, oom and detach are appended to; empty: none
-	Name, Image string // for events
+	Health      *Health `json:",omitempty"` // nil: no health check
+	AutoRemove  bool    // the writable layer is deleted by the shim after the end
+	EventLog    string  // events.jsonl that start (each, so that none comes after its die), die, oom and detach are appended to; empty: none
+	Name, Image string  // for events
 	Labels      map[string]string
 }
 
@@ -118,7 +120,12 @@ type State struct {
 	NetNS        string // path of the network namespace that the shim made, for whoever starts it
 	StartedAt    time.Time
 	RestartCount int
-	Execs        []ExecState `json:",omitempty"`
+	Execs        []ExecState  `json:",omitempty"`
+	Health       *HealthState `json:",omitempty"` // nil: no health check
+
+	// Of the run before, while a restart is waited for.
+	ExitCode   int       `json:",omitempty"`
+	FinishedAt time.Time `json:",omitzero"`
 
 	// What a sweep needs to clean up behind a shim that was killed.
 	StateDir   string

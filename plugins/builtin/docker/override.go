@@ -9,21 +9,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// blanks are commands that docker/cli would answer with empty columns where
-// the embedded engine does not serve what they ask for, yet.
-var blanks = map[string]string{
-	"stats": "showing live statistics",
-}
-
-// refuseBlanks says in one line what the embedded engine does not serve yet.
-func refuseBlanks(cmd *cobra.Command, docker *command.DockerCli) error {
-	what, blank := blanks[cmd.Name()]
-	if !blank || docker.Client().DaemonHost() != embeddedHost {
-		return nil
-	}
-	return fmt.Errorf("%s is not served by this engine yet", what)
-}
-
 // override replaces what docker/cli does with the streams of its process.
 func override(c *cobra.Command, docker *command.DockerCli) {
 	if c.Name() == "dial-stdio" {

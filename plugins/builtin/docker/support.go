@@ -13,9 +13,6 @@ import (
 // have yet: docker/cli marks them with the version that brought them. Only what
 // is so marked costs a question to the engine.
 func supported(cmd *cobra.Command, cli *command.DockerCli) error {
-	if err := refuseBlanks(cmd, cli); err != nil {
-		return err
-	}
 	for c := cmd; c != nil; c = c.Parent() {
 		if need := c.Annotations["version"]; need != "" && versions.LessThan(cli.CurrentVersion(), need) {
 			return fmt.Errorf("%s requires API version %s, but the engine's API version is %s", cmd.CommandPath(), need, cli.CurrentVersion())
