@@ -34,6 +34,7 @@ type Backends struct {
 	Volumes    Volumes
 	Mirrors    Mirrors
 	Config     Config
+	Registries Registries
 	Reset      Reset
 	Boot       Boot
 }
@@ -42,7 +43,6 @@ type Backends struct {
 type System interface {
 	Info(ctx context.Context) (system.Info, error)
 	Version(ctx context.Context) (system.VersionResponse, error)
-	Auth(ctx context.Context, auth registry.AuthConfig) (registry.AuthResponse, error)
 }
 
 // Events replays what happened since a time and follows what happens until
@@ -144,4 +144,15 @@ type Config interface {
 type Boot interface {
 	Boot(ctx context.Context) (backend.BootReport, error)
 	Halt(ctx context.Context) (backend.BootReport, error)
+}
+
+// Registries asks registries on a user's behalf. A nil auth means none was given.
+type Registries interface {
+	Auth(ctx context.Context, auth registry.AuthConfig) (registry.AuthResponse, error)
+	Search(ctx context.Context, term string, limit int, filters filter.Args, auth *registry.AuthConfig) ([]registry.SearchResult, error)
+	Repositories(ctx context.Context, address string, auth *registry.AuthConfig) ([]string, error)
+	Tags(ctx context.Context, repo string, auth *registry.AuthConfig) ([]string, error)
+	Inspect(ctx context.Context, ref string, auth *registry.AuthConfig) (backend.RemoteImage, error)
+	RemoveRemote(ctx context.Context, ref string, auth *registry.AuthConfig) (removed string, err error)
+	Copy(ctx context.Context, opts backend.RegistryCopy) error
 }

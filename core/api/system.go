@@ -9,7 +9,6 @@ import (
 
 	"github.com/moby/moby/api/types"
 	"github.com/moby/moby/api/types/events"
-	"github.com/moby/moby/api/types/registry"
 )
 
 // builderVersion tells clients to send their build context to this engine;
@@ -24,7 +23,6 @@ func (s *server) systemRoutes() []route {
 	routes = append(routes, when(s.System != nil, "describing the engine", []route{
 		{"GET /version", s.getVersion},
 		{"GET /info", s.getInfo},
-		{"POST /auth", s.postAuth},
 	})...)
 	routes = append(routes, when(s.Events != nil, "the event log", []route{{"GET /events", s.getEvents}})...)
 	return append(routes, route{"GET /system/df", s.getDiskUsage})
@@ -59,15 +57,6 @@ func (s *server) getVersion(w http.ResponseWriter, r *request) error {
 func (s *server) getInfo(w http.ResponseWriter, r *request) error {
 	info, err := s.System.Info(r.Context())
 	return reply(w, info, err)
-}
-
-func (s *server) postAuth(w http.ResponseWriter, r *request) error {
-	var auth registry.AuthConfig
-	if err := r.decode(w, &auth); err != nil {
-		return err
-	}
-	answer, err := s.System.Auth(r.Context(), auth)
-	return reply(w, answer, err)
 }
 
 func (s *server) getEvents(w http.ResponseWriter, r *request) error {

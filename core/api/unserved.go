@@ -11,7 +11,6 @@ import (
 // in the words in which the answer names them.
 var unserved = map[string][]string{
 	"building images":                {"POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"},
-	"searching registries":           {"GET /images/search"},
 	"loading and saving images":      {"POST /images/load", "GET /images/get"},
 	"asking registries about images": {"GET /distribution/{rest...}"},
 	"committing containers":          {"POST /commit"},

@@ -8,6 +8,7 @@ import (
 	"github.com/nacre-sh/nacre/core/api"
 	"github.com/nacre-sh/nacre/core/mirror"
 	"github.com/nacre-sh/nacre/core/network"
+	"github.com/nacre-sh/nacre/core/registry"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 	"github.com/nacre-sh/nacre/core/system"
 	"github.com/nacre-sh/nacre/core/volume"
@@ -49,6 +50,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Mirrors:    mirrors,
 		Config:     e.opts.Config,
 		Boot:       containers,
+		Registries: &registry.Service{Ways: ways, Limits: access.DefaultLimits, Mirrors: mirrors.InUse},
 	}
 	backends.Reset = reset{
 		backends: backends, teardown: networks.Teardown,

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,4 +66,26 @@ func (c *Config) need(registry string) *Registry {
 
 func configuredElsewhere(url string) error {
 	return fmt.Errorf("mirror %s stands in the configuration file\nhint: config unset registry-mirrors %s: %w", url, url, errdefs.ErrFailedPrecondition)
+}
+
+// InUse lists the URLs of a registry's enabled mirrors in the order of trial,
+// none where the registry itself comes first.
+func (m *Mirrors) InUse(_ context.Context, registry string) ([]string, error) {
+	c, err := m.load()
+	if err != nil {
+		return nil, err
+	}
+	entry := c.find(registry)
+	if entry == nil {
+		return nil, nil
+	}
+	sources, originFirst := entry.order()
+	if originFirst {
+		return nil, nil
+	}
+	urls := make([]string, len(sources))
+	for i, s := range sources {
+		urls[i] = s.URL
+	}
+	return urls, nil
 }

@@ -1,5 +1,5 @@
 // Package system answers for the engine as a whole: what it is, what the host
-// offers, and whether a registry knows a user. What other modules know (counts,
+// offers. What other modules know (counts,
 // mirrors) it asks through functions that core/engine wires.
 package system
 
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/system"
 
@@ -158,5 +157,4 @@ func (s *System) Version(context.Context) (system.VersionResponse, error) {
 
 var _ interface {
 	Info(context.Context) (system.Info, error)
-	Auth(context.Context, registry.AuthConfig) (registry.AuthResponse, error)
 } = (*System)(nil)

@@ -2,17 +2,11 @@ package system
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/containerd/errdefs"
-	api "github.com/moby/moby/api/types/registry"
-
 	"github.com/nacre-sh/nacre/core/store"
-	"github.com/nacre-sh/nacre/tests/registry"
 )
 
 func open(t *testing.T, cfg Config) *System {
@@ -25,67 +19,6 @@ func open(t *testing.T, cfg Config) *System {
 	t.Cleanup(func() { st.Close() })
 	cfg.Store = st
 	return New(cfg)
-}
-
-func TestLogin(t *testing.T) {
-	r, err := registry.StartWith(t.TempDir(), registry.Options{User: "anna", Password: "geheim"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	s := open(t, Config{Version: "1"})
-	for _, address := range []string{r.Addr, "http://" + r.Addr, "http://" + r.Addr + "/v2/"} {
-		answer, err := s.Auth(t.Context(), api.AuthConfig{Username: "anna", Password: "geheim", ServerAddress: address})
-		if err != nil || answer.Status != "Login Succeeded" {
-			t.Errorf("%s: %+v, %v", address, answer, err)
-		}
-	}
-	_, err = s.Auth(t.Context(), api.AuthConfig{Username: "anna", Password: "falsch", ServerAddress: r.Addr})
-	if !errdefs.IsUnauthorized(err) || !strings.Contains(err.Error(), "401 Unauthorized") || strings.Contains(err.Error(), "falsch") {
-		t.Errorf("a wrong password: %v", err)
-	}
-	if _, err := s.Auth(t.Context(), api.AuthConfig{Username: "a", Password: "b", ServerAddress: "127.0.0.1:1"}); err == nil || errdefs.IsUnauthorized(err) {
-		t.Errorf("no registry there: %v", err)
-	}
-}
-
-// TestLoginWithToken logs in where the registry sends its users to a token
-// service, as Docker Hub does.
-func TestLoginWithToken(t *testing.T) {
-	var server *httptest.Server
-	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ := r.BasicAuth()
-		switch {
-		case r.URL.Path == "/token" && user == "anna" && password == "geheim":
-			_, _ = w.Write([]byte(`{"token":"good"}`))
-		case r.URL.Path == "/token":
-			w.WriteHeader(http.StatusUnauthorized)
-		case r.Header.Get("Authorization") == "Bearer good":
-		default:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="`+server.URL+`/token",service="test"`)
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-	}))
-	defer server.Close()
-	s := open(t, Config{})
-	address := strings.TrimPrefix(server.URL, "http://")
-	if answer, err := s.Auth(t.Context(), api.AuthConfig{Username: "anna", Password: "geheim", ServerAddress: address}); err != nil || answer.Status != "Login Succeeded" {
-		t.Errorf("%+v, %v", answer, err)
-	}
-	if _, err := s.Auth(t.Context(), api.AuthConfig{Username: "anna", Password: "falsch", ServerAddress: address}); !errdefs.IsUnauthorized(err) {
-		t.Errorf("a wrong password: %v", err)
-	}
-}
-
-func TestRegistryName(t *testing.T) {
-	for address, want := range map[string]string{
-		"": "docker.io", "https://index.docker.io/v1/": "docker.io", "docker.io": "docker.io",
-		"ghcr.io": "ghcr.io", "https://host:5000/v2/": "host:5000", "host:5000/path": "host:5000",
-	} {
-		if got, err := registryName(address); err != nil || got != want {
-			t.Errorf("%q: %q, %v", address, got, err)
-		}
-	}
 }
 
 func TestInfoTellsOfMirrorsAndCounts(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +35,7 @@ type Options struct {
 	User     string // with Password: only this user may come in (HTTP Basic)
 	Password string
 	ReadOnly bool
+	TLS      *TLS // nil: plain HTTP
 }
 
 // Start runs an open registry on a free loopback port, its files below dir.
@@ -62,7 +62,7 @@ func StartWith(dir string, opts Options) (*Registry, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start a registry (Debian's package docker-registry): %w", err)
 	}
-	if err := r.await(addr); err != nil {
+	if err := r.await(addr, opts); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("start a registry: %w\n%s", err, r.log)
 	}
@@ -95,17 +95,17 @@ func (r *Registry) run(stderr io.Reader, started chan<- error, addr chan<- strin
 }
 
 // await waits for the address in the log and for an answer on /v2/.
-func (r *Registry) await(addr <-chan string) error {
-	deadline := time.After(20 * time.Second)
+func (r *Registry) await(addr <-chan string, opts Options) error {
+	deadline := time.After(60 * time.Second)
 	select {
 	case r.Addr = <-addr:
 	case <-r.done:
 		return errors.New("it ended at once")
 	case <-deadline:
-		return errors.New("it did not listen within 20 seconds")
+		return errors.New("it did not listen within a minute")
 	}
 	for {
-		resp, err := http.Get("http://" + r.Addr + "/v2/")
+		resp, err := opts.TLS.get(r.Addr)
 		if err == nil {
 			resp.Body.Close()
 			return nil
@@ -148,6 +148,12 @@ func writeConfig(dir string, opts Options) (string, error) {
 	fmt.Fprintf(&c, "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: %q\n", data)
 	fmt.Fprintf(&c, "  delete:\n    enabled: true\n  maintenance:\n    readonly:\n      enabled: %v\n", opts.ReadOnly)
 	fmt.Fprintf(&c, "http:\n  addr: %q\n", addr)
+	if opts.TLS != nil {
+		fmt.Fprintf(&c, "  tls:\n    certificate: %q\n    key: %q\n", opts.TLS.ServerCert, opts.TLS.ServerKey)
+		if opts.TLS.AskClients {
+			fmt.Fprintf(&c, "    clientcas:\n      - %q\n", opts.TLS.CA)
+		}
+	}
 	if opts.User != "" {
 		passwords := filepath.Join(dir, "htpasswd")
 		if err := htpasswd(passwords, opts.User, opts.Password); err != nil {
