@@ -66,6 +66,7 @@ type Invocation struct {
 	Shell Shell
 
 	cleanup *cleanups
+	detach  func(release func())
 }
 
 // cleanups is what an invocation has to undo. Its end may come from two sides:

@@ -48,6 +48,7 @@ func (e *SignalError) Status() int {
 // shell outlives it: a panic of the command becomes an error message.
 func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	inv.cleanup = &cleanups{} // a copy of another invocation has nothing of its own yet
+	inv.detach, _ = ctx.Value(detachKey{}).(func(func()))
 	defer inv.End()
 	if abandoned, ok := ctx.Value(abandonKey{}).(context.Context); ok {
 		defer context.AfterFunc(abandoned, inv.End)()

@@ -12,8 +12,9 @@ import (
 
 // Marks that the call handler puts before a command's name for the exec handler.
 const (
-	ownMark  = "\x00" // a nacre command, although the shell has a builtin of that name
-	hostMark = "!"    // a program of the host, although nacre has a command of that name; can be typed
+	ownMark   = "\x00"     // a nacre command, although the shell has a builtin of that name
+	shellMark = "\x00\x00" // the shell's own at a terminal: jobs, fg, …
+	hostMark  = "!"        // a program of the host, although nacre has a command of that name; can be typed
 )
 
 // call decides about the names that the interpreter would take for itself:
@@ -25,6 +26,8 @@ func (s *Shell) call(ctx context.Context, args []string) ([]string, error) {
 		return commandWord(args), nil
 	case name == "export":
 		return exportWord(hc.Env, args), nil
+	case s.shellsOwn(args):
+		return append([]string{shellMark + name}, args[1:]...), nil
 	case interp.IsBuiltin(name) && s.wins(args):
 		return append([]string{ownMark + name}, args[1:]...), nil
 	}
@@ -46,6 +49,18 @@ func (s *Shell) wins(args []string) bool {
 		return len(rest) > 0 && !slices.ContainsFunc(rest, backgroundID)
 	}
 	return true
+}
+
+// shellsOwn tells whether a command is one of the shell's at a terminal, which
+// go before nacre commands of the same name only where those cannot be meant.
+func (s *Shell) shellsOwn(args []string) bool {
+	switch args[0] {
+	case "jobs", "fg", "bg", "disown":
+		return s.jobs != nil
+	case "wait", "kill":
+		return s.jobs != nil && jobWords(args[1:])
+	}
+	return false
 }
 
 // backgroundID recognises the interpreter's own form of $!.
@@ -77,6 +92,9 @@ func exportWord(env expand.Environ, args []string) []string {
 // status would stop the script, so there is none.
 func (s *Shell) exec(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
+	if name, own := strings.CutPrefix(args[0], shellMark); own {
+		return s.own(ctx, name, args[1:], hc.Stdout, hc.Stderr)
+	}
 	env := environment(hc.Env)
 	words := slices.Clone(args)
 	host := strings.HasPrefix(words[0], hostMark) && len(words[0]) > 1 || strings.Contains(words[0], "/")
@@ -85,6 +103,7 @@ func (s *Shell) exec(ctx context.Context, args []string) error {
 		if _, ours := s.options.Registry.Lookup(words[0]); ours {
 			inv := s.invocation(words)
 			inv.In, inv.Out, inv.Err, inv.Env, inv.Dir = hc.Stdin, hc.Stdout, hc.Stderr, env, hc.Dir
+			inv.Interactive = inv.Interactive && jobOf(ctx).stateNow() == jobForeground
 			return exitStatus(s.Exec(ctx, inv))
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
@@ -47,6 +46,9 @@ type session struct {
 	lines   int    // read so far
 	status  int
 	pending strings.Builder // an incomplete statement
+
+	snapshot *interp.Runner // the interpreter before the statement that runs
+	streams  *lineStreams   // what statements read and print to; nil without a terminal
 }
 
 // Loop reads lines and runs them until there are no more, `exit`, or a signal
@@ -58,6 +60,8 @@ func (s *Shell) Loop(ctx context.Context, name string, e Editor) int {
 		return 1
 	}
 	l := &session{Shell: s, runner: r, editor: e, name: name}
+	l.openStreams()
+	defer l.closeStreams()
 	for {
 		ended, err := l.step(ctx)
 		if err != nil {
@@ -68,9 +72,19 @@ func (s *Shell) Loop(ctx context.Context, name string, e Editor) int {
 			return sig.Status()
 		}
 		if ended {
-			return exitTrap(ctx, l.runner, l.status)
+			return l.leave(ctx)
 		}
 	}
+}
+
+// leave ends the session: stopped jobs are hung up, as in any shell.
+func (l *session) leave(ctx context.Context) int {
+	if l.jobs != nil {
+		for _, j := range l.jobs.list() {
+			j.hangUp()
+		}
+	}
+	return exitTrap(ctx, l.runner, l.status)
 }
 
 // step reads a line and, when that completes a statement, runs it.
@@ -87,6 +101,12 @@ func (l *session) step(ctx context.Context) (ended bool, _ error) {
 	case errors.Is(err, io.EOF):
 		if l.pending.Len() > 0 {
 			return true, l.finish(ctx, line)
+		}
+		if l.jobs != nil {
+			if n, refuse := l.jobs.refuseEnd(); refuse {
+				l.warnJobs(n)
+				return false, nil
+			}
 		}
 		return true, nil
 	case ctx.Err() != nil:
@@ -147,24 +167,8 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 		return false
 	}
 	for _, stmt := range file.Stmts {
-		runner, before := l.runner, l.runner.Subshell() // before: to go on from, should the statement be abandoned
-		exit := false                                   // read only when the statement has finished
-		status, finished := l.attended(ctx, func(ctx context.Context) (status int) {
-			status, exit = l.runStatement(ctx, runner, stmt)
-			return status
-		})
-		l.status = status
-		if !finished {
-			l.runner = before
-			l.setStatus(ctx, status)
-			return false
-		}
-		l.remember(l.runner)
-		if exit {
-			return true
-		}
-		if l.status == 128+int(syscall.SIGINT) {
-			return false // Ctrl-C drops the rest of the line
+		if exit, goOn := l.statement(ctx, stmt, statementText(text, stmt)); exit || !goOn {
+			return exit
 		}
 	}
 	return false
@@ -185,6 +189,69 @@ func (l *session) journal(text string) (ended func()) {
 	return func() { warn(end(l.status)) }
 }
 
+// statementText is what was typed of one statement.
+func statementText(text string, stmt *syntax.Stmt) string {
+	from, to := int(stmt.Pos().Offset()), int(stmt.End().Offset())
+	if from < 0 || to > len(text) || from >= to {
+		return strings.TrimSpace(text)
+	}
+	return strings.TrimSpace(text[from:to])
+}
+
+// statement runs one statement of a line. goOn is false when the rest of the
+// line is to be dropped.
+func (l *session) statement(ctx context.Context, stmt *syntax.Stmt, text string) (exit, goOn bool) {
+	if l.jobs != nil && stmt.Background && !stmt.Negated {
+		l.startBehind(ctx, stmt, text)
+		return false, true
+	}
+	exit, goOn = l.inFront(ctx, stmt, text)
+	for l.jobs != nil && !exit {
+		j := l.jobs.takeWanted()
+		if j == nil {
+			break
+		}
+		goOn = l.bringBack(ctx, j)
+	}
+	if exit && l.jobs != nil {
+		if n, refuse := l.jobs.refuseEnd(); refuse {
+			l.warnJobs(n)
+			l.runner = l.snapshot
+			return false, false
+		}
+	}
+	return exit, goOn
+}
+
+// inFront runs a statement in the foreground.
+func (l *session) inFront(ctx context.Context, stmt *syntax.Stmt, text string) (exit, goOn bool) {
+	runner := l.runner
+	l.snapshot = runner.Subshell() // to go on from, should the statement be abandoned or stopped
+	a := l.attend(ctx, text, l.streams)
+	exited := false // read only when the statement has finished
+	a.begin(func(ctx context.Context) (status int) {
+		status, exited = l.runStatement(ctx, runner, stmt)
+		return status
+	})
+	if !l.conclude(ctx, a) {
+		l.runner = l.snapshot
+		if l.streams == nil {
+			l.openStreams()
+		}
+		l.setStatus(ctx, l.status)
+		return false, false
+	}
+	l.remember(l.runner)
+	if exited {
+		return true, false
+	}
+	if l.status == 128+int(syscall.SIGINT) {
+		l.setStatus(ctx, l.status) // the interpreter has another word for a cancelled statement
+		return false, false        // Ctrl-C drops the rest of the line
+	}
+	return false, true
+}
+
 // setStatus makes $? say what no command has said.
 func (l *session) setStatus(ctx context.Context, status int) {
 	l.status = status
@@ -193,43 +260,6 @@ func (l *session) setStatus(ctx context.Context, status int) {
 	l.runner.Run(ctx, &syntax.Stmt{Cmd: &syntax.Subshell{Stmts: []*syntax.Stmt{
 		{Cmd: &syntax.CallExpr{Args: []*syntax.Word{exit, word}}},
 	}}})
-}
-
-// patience is how long a shell at a terminal waits, once told to end, for what it runs.
-const patience = 10 * time.Second
-
-// attended runs something while listening to Ctrl-C: the first one cancels it,
-// the third one leaves it alone, and finished is false. When the shell itself
-// is to end, it waits a while. What runs in the background lives on.
-func (s *Shell) attended(ctx context.Context, run func(context.Context) int) (status int, finished bool) {
-	lineCtx, j := withJob(ctx)
-	lineCtx, abandon := plugins.WithAbandon(lineCtx)
-	done := make(chan int, 1)
-	go func() { done <- run(lineCtx) }()
-	defer s.settle()
-	ending, timeout := ctx.Done(), (<-chan time.Time)(nil)
-	for count := 0; ; {
-		select {
-		case status := <-done:
-			return status, true
-		case sig := <-s.options.Signals:
-			count++
-			cause := &plugins.SignalError{Signal: sig}
-			j.cancel(cause)
-			if count >= abandonAfter {
-				fmt.Fprintln(s.options.Err, "\ngot 3 SIGTERM/SIGINTs, leaving the command alone")
-				abandon()
-				return cause.Status(), false
-			}
-		case <-ending:
-			if ending = nil; s.terminal != nil { // a script or a single command, as docker's, ends with its container
-				timeout = time.After(patience)
-			}
-		case <-timeout:
-			abandon()
-			return s.statusOf(ctx, ctx.Err()), false
-		}
-	}
 }
 
 // settle puts the terminal right after a line, whatever ran in it.

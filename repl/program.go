@@ -71,19 +71,20 @@ func startProgram(cmd *exec.Cmd) error {
 	return err
 }
 
-// await waits for the program's end, passes on the end of the job, and undoes
-// Ctrl-Z: nacre has no stopped jobs yet.
+// await waits for the program's end, passes on the end of the job, and tells it
+// when Ctrl-Z stops the program.
 func (s *Shell) await(ctx context.Context, j *job, p program, cmd *exec.Cmd) int {
 	done := make(chan struct{})
 	go s.endWith(ctx, cmd.Process.Pid, done)
 	if s.terminal != nil && !p.background {
-		keepRunning(cmd.Process.Pid)
+		watchStops(j, cmd.Process.Pid)
 	}
 	err := cmd.Wait()
 	close(done)
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	j.ended(s.terminal, p.background, status)
-	if s.terminal != nil && !p.background && status.Exited() {
+	foreground := s.terminal != nil && !p.background && j.stateNow() == jobForeground
+	j.programEnded(s.terminal, p.background, status)
+	if foreground && status.Exited() {
 		s.terminal.accept()
 	}
 	if status.Signaled() {
@@ -124,9 +125,9 @@ func (s *Shell) endWith(ctx context.Context, pid int, done <-chan struct{}) {
 	}
 }
 
-// keepRunning continues the program each time it stops, until it ends; it leaves
-// the end itself to be waited for.
-func keepRunning(pid int) {
+// watchStops tells the job each time the program stops, until it ends; it
+// leaves the end itself to be waited for.
+func watchStops(j *job, pid int) {
 	for {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT, nil)
@@ -136,10 +137,11 @@ func keepRunning(pid int) {
 		if err != nil || info.Code != cldStopped {
 			return
 		}
-		// Consume the stop, which WNOWAIT has left, and go on.
+		// Consume the stop, which WNOWAIT has left.
 		unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG, nil)
-		unix.Kill(-pid, unix.SIGCONT)
-		unix.Kill(pid, unix.SIGCONT)
+		if group, err := unix.Getpgid(pid); err == nil {
+			j.programStopped(group)
+		}
 	}
 }
 

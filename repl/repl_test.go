@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,21 +20,23 @@ import (
 // testPlugin provides commands with the names that matter to dispatch. Each
 // prints "<name>: args", except cat (copies its input), fail (exits 7), stuck
 // (waits for its context) and env (prints a variable and the folder).
-type testPlugin struct{}
+type testPlugin struct {
+	deaf chan struct{} // closed when deaf or stuck runs; may be nil
+}
 
 func (testPlugin) Name() string { return "test" }
 func (testPlugin) Close() error { return nil }
 
-func (testPlugin) Register(_ context.Context, r *plugins.Registry) error {
+func (p testPlugin) Register(_ context.Context, r *plugins.Registry) error {
 	for _, name := range []string{"ps", "exec", "export", "kill", "wait", "history", "logout", "cat", "fail", "stuck", "where", "crash", "deaf"} {
-		if err := r.Add(plugins.Command{Name: name, Build: buildTest}); err != nil {
+		if err := r.Add(plugins.Command{Name: name, Build: p.build}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func buildTest(inv *plugins.Invocation) (*cobra.Command, error) {
+func (p testPlugin) build(inv *plugins.Invocation) (*cobra.Command, error) {
 	root := plugins.NewRoot()
 	root.AddCommand(&cobra.Command{
 		Use: inv.Args[0], DisableFlagParsing: true,
@@ -47,6 +48,9 @@ func buildTest(inv *plugins.Invocation) (*cobra.Command, error) {
 			case "fail":
 				return &plugins.StatusError{Status: 7, Err: fmt.Errorf("failed as asked")}
 			case "stuck":
+				if p.deaf != nil {
+					close(p.deaf)
+				}
 				<-cmd.Context().Done()
 				return cmd.Context().Err()
 			case "where":
@@ -54,6 +58,9 @@ func buildTest(inv *plugins.Invocation) (*cobra.Command, error) {
 				fmt.Fprintln(inv.Out, inv.Dir, wd == inv.Dir, slices.Contains(inv.Env, "COLOUR=red"))
 				return nil
 			case "deaf":
+				if p.deaf != nil {
+					close(p.deaf)
+				}
 				select {}
 			case "crash":
 				panic("on purpose")
@@ -86,6 +93,7 @@ func (o *output) String() string {
 // run runs a script and returns what it prints and its exit status.
 func run(t *testing.T, script string, params ...string) (out, errs string, status int) {
 	t.Helper()
+	t.Chdir(".") // and back again at the end
 	r := plugins.NewRegistry()
 	if err := r.Load(t.Context(), testPlugin{}); err != nil {
 		t.Fatal(err)
@@ -104,11 +112,6 @@ func run(t *testing.T, script string, params ...string) (out, errs string, statu
 }
 
 func TestDispatch(t *testing.T) {
-	wd, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Chdir(wd) })
 	for _, c := range []struct {
 		name, script, out string
 		status            int
@@ -206,7 +209,8 @@ func TestLines(t *testing.T) {
 // TestInterrupt: Ctrl-C ends what runs and, in a script, the script.
 func TestInterrupt(t *testing.T) {
 	r := plugins.NewRegistry()
-	if err := r.Load(t.Context(), testPlugin{}); err != nil {
+	stuck := make(chan struct{})
+	if err := r.Load(t.Context(), testPlugin{stuck}); err != nil {
 		t.Fatal(err)
 	}
 	signals := make(chan os.Signal, 1)
@@ -216,7 +220,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
-		time.Sleep(20 * time.Millisecond)
+		<-stuck
 		signals <- os.Interrupt
 	}()
 	if status := s.RunText(t.Context(), "test", nil, strings.NewReader("ps a; stuck; ps never")); status != 130 {
@@ -264,7 +268,8 @@ func (j *journal) Began(line, dir string) (func(int) error, error) {
 
 func TestGiveUp(t *testing.T) {
 	r := plugins.NewRegistry()
-	if err := r.Load(t.Context(), testPlugin{}); err != nil {
+	deaf := make(chan struct{})
+	if err := r.Load(t.Context(), testPlugin{deaf}); err != nil {
 		t.Fatal(err)
 	}
 	signals := make(chan os.Signal)
@@ -278,6 +283,7 @@ func TestGiveUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	interrupt := func() {
+		<-deaf
 		for range abandonAfter {
 			signals <- os.Interrupt
 		}

@@ -42,6 +42,11 @@ type Options struct {
 	Journal Journal
 	// Terminal is the controlling terminal of an interactive shell; nil for any other.
 	Terminal *os.File
+	// Stops delivers Ctrl-Z while the shell itself has the terminal. May be nil.
+	Stops <-chan os.Signal
+	// Above shows whole lines above the prompt, or where the cursor is when nothing is being typed; what jobs print behind
+	// the prompt goes there. Nil: Out.
+	Above io.Writer
 }
 
 // Journal keeps the lines that are typed.
@@ -56,6 +61,7 @@ type Journal interface {
 type Shell struct {
 	options  Options
 	terminal *terminal // nil without one
+	jobs     *jobTable // nil without a terminal
 
 	mu  sync.Mutex // guards what a session's lines have changed last
 	dir string
@@ -72,7 +78,10 @@ func New(o Options) (*Shell, error) {
 		if err != nil {
 			return nil, fmt.Errorf("prepare the terminal: %w", err)
 		}
-		s.terminal = t
+		s.terminal, s.jobs = t, &jobTable{}
+	}
+	if s.options.Above == nil {
+		s.options.Above = s.options.Out
 	}
 	return s, nil
 }
@@ -103,7 +112,7 @@ func (s *Shell) Source(ctx context.Context, inv *plugins.Invocation, name string
 	if inv.Engine != nil {
 		o.Engine = inv.Engine
 	}
-	child := &Shell{options: o, terminal: s.terminal}
+	child := &Shell{options: o, terminal: s.terminal, jobs: s.jobs}
 	r, err := child.newRunner(name, inv.Args[min(1, len(inv.Args)):])
 	if err != nil {
 		fmt.Fprintln(inv.Err, "nacre:", err)

@@ -42,7 +42,7 @@ func (s *Shell) runText(ctx context.Context, r *interp.Runner, name string, text
 	if err != nil {
 		return s.runUpTo(ctx, r, name, source)
 	}
-	ctx, j := withJob(ctx)
+	ctx, j := withJob(ctx, name)
 	for _, stmt := range file.Stmts {
 		j.background = append(j.background, prepare(stmt)...)
 	}
@@ -79,7 +79,7 @@ func exitTrap(ctx context.Context, r *interp.Runner, status int) int {
 // runStatement runs one statement as a job and returns its exit status, and
 // whether it was `exit`. To the interpreter a loop that Ctrl-C ends looks like one.
 func (s *Shell) runStatement(ctx context.Context, r *interp.Runner, stmt *syntax.Stmt) (status int, exited bool) {
-	ctx, j := withJob(ctx)
+	ctx, j := withJob(ctx, "")
 	if j.background = prepare(stmt); len(j.background) == 0 {
 		defer j.cancel(nil) // with something in the background the job lives on
 	}

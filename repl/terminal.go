@@ -30,9 +30,12 @@ func newTerminal(f *os.File) (*terminal, error) {
 
 func (t *terminal) fd() int { return int(t.file.Fd()) }
 
-// take gives the terminal back to the shell. The kernel would stop a background
-// process group that does this, unless the thread blocks SIGTTOU.
-func (t *terminal) take() {
+// take gives the terminal back to the shell.
+func (t *terminal) take() { t.give(t.group) }
+
+// give hands the terminal to a process group. The kernel would stop a
+// background process group that does this, unless the thread blocks SIGTTOU.
+func (t *terminal) give(group int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var block, before unix.Sigset_t
@@ -41,7 +44,7 @@ func (t *terminal) take() {
 		return
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	unix.IoctlSetPointerInt(t.fd(), unix.TIOCSPGRP, t.group)
+	unix.IoctlSetPointerInt(t.fd(), unix.TIOCSPGRP, group)
 }
 
 // accept remembers the modes that a program which ended well has left (stty).

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"mvdan.cc/sh/v3/expand"
@@ -24,7 +26,10 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre: warning:", err)
 	}
-	shell, err := p.shell(signals, func(o *repl.Options) { o.Terminal, o.Journal = p.in, lines })
+	above := &later{to: p.out}
+	shell, err := p.shell(signals, func(o *repl.Options) {
+		o.Terminal, o.Journal, o.Stops, o.Above = p.in, lines, p.stops, above
+	})
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 1
@@ -37,8 +42,28 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 	}
 	defer editor.Close()
 	_, _ = p.engine.settings() // its warnings, now; an error is what the first command says
+	above.set(editor.Above())
 	go p.warm(ctx)
 	return shell.Loop(ctx, "", lineReader{editor, signals})
+}
+
+// later is a writer whose end is known only when the shell that writes exists.
+type later struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (l *later) set(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.to = w
+}
+
+// Write implements io.Writer.
+func (l *later) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to.Write(p)
 }
 
 // warmShims is how many idle shims the prompt keeps: a start takes one, a second

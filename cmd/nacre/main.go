@@ -30,9 +30,10 @@ func run(words []string, in, out, errs *os.File) int {
 	if err != nil {
 		return usageError(errs, err)
 	}
-	ctx, signals, stop := listen(context.Background(), in)
-	defer stop()
+	ctx, signals, stops, end := listen(context.Background(), in)
+	defer end()
 	p := assemble(ctx, o, in, out, errs)
+	p.stops = stops
 	defer p.close()
 	return p.start(ctx, signals)
 }

@@ -39,6 +39,7 @@ type program struct {
 	out, err    *os.File
 	environment []string
 	dir         string
+	stops       <-chan os.Signal // Ctrl-Z
 }
 
 // assemble makes the parts. A plugin that fails costs a warning, never the shell.

@@ -283,7 +283,7 @@ func (b *bench) state(m *Module, name string) *container.State {
 // eventually polls for what happens in another process.
 func (b *bench) eventually(what string, is func() bool) {
 	b.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if is() {
 			return
 		}

@@ -29,7 +29,7 @@ var errEnough = errors.New("enough")
 // take subscribes until n events have come.
 func take(t *testing.T, l *Log, n int, since time.Time, match filter.Args) []events.Message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var got []events.Message
 	err := l.Subscribe(ctx, since, time.Time{}, match, func(m events.Message) error {

@@ -195,7 +195,7 @@ func (c *testContainer) kill(t testing.TB, h *testHost) {
 		if e.container != c.id {
 			continue
 		}
-		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			exists, err := ifs.exists(e.veth)
 			check(t, err)
 			if !exists {
@@ -257,15 +257,18 @@ func serve(t testing.TB, ns int, address string) {
 	}()
 }
 
+// unreachable is when an address without an answer counts as one that nobody can reach.
+const unreachable = 3 * time.Second
+
 // call connects from a namespace and returns what serve answered.
 func call(ns int, proto, address string) (answer string, err error) {
 	err = inNetNS(ns, func() error {
-		c, err := net.DialTimeout(proto+"4", address, time.Second)
+		c, err := net.DialTimeout(proto+"4", address, unreachable)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(time.Second))
+		c.SetDeadline(time.Now().Add(20 * time.Second))
 		if proto == "udp" {
 			if _, err := c.Write([]byte("?")); err != nil {
 				return err

@@ -122,7 +122,7 @@ func TestExecEndsWithTheContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if err := b.client.Kill(bg, shimapi.Kill{Signal: 9, Stop: true}); err != nil {
 		t.Fatal(err)
 	}

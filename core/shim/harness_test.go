@@ -146,7 +146,7 @@ func (b *box) launch() {
 // wait waits for the container's end.
 func (b *box) wait() *shimapi.Exit {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	result, err := b.client.Wait(ctx)
 	if err != nil {

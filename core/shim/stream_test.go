@@ -25,7 +25,7 @@ func (b *box) attach(opts shimapi.Attach) *net.UnixConn {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	b.t.Cleanup(func() { conn.Close() })
 	return conn
 }

@@ -92,10 +92,11 @@ type Editor struct {
 	reflow reflow
 	idle   chan struct{} // closed when the library has come to rest after a line
 
-	mu      sync.Mutex
-	posted  []func()
-	reading bool
-	closed  bool
+	mu        sync.Mutex
+	posted    []func()
+	aboveText []byte // to be shown above the prompt
+	reading   bool
+	closed    bool
 
 	session // the line being edited; owned by the library's loop while it runs
 }
@@ -186,6 +187,10 @@ func (e *Editor) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.reading = false
+	if len(e.aboveText) > 0 { // it came too late for the prompt
+		_, _ = e.opt.Out.Write(e.aboveText)
+		e.aboveText = nil
+	}
 }
 
 // runLibrary lets the library edit the line in its own goroutine. It rests a
@@ -321,6 +326,7 @@ func (e *Editor) apply(keys []key, text line) line {
 	for _, f := range e.takePosted() {
 		f()
 	}
+	e.showAbove()
 	for _, k := range keys {
 		if e.outcome != nil {
 			break

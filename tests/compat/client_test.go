@@ -126,7 +126,7 @@ func (c client) background(args ...string) string {
 // eventually waits for a condition that another process brings about.
 func (c client) eventually(what string, met func() bool) {
 	c.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !met(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !met(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.Fatalf("%s did not happen", what)
 		}
@@ -178,7 +178,7 @@ func (s *session) typed(keys string) {
 // expect waits until the text has been printed, and forgets what came before.
 func (s *session) expect(text string) {
 	s.c.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for !strings.Contains(s.seen.String(), text) {
 		select {
 		case p, more := <-s.output:

@@ -103,7 +103,7 @@ func serve(dir string) (stop func() error, err error) {
 		}
 		return errors.Join(err, clean())
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
 			return stop, conn.Close()

@@ -92,7 +92,7 @@ func (e *engine) must(args ...string) string {
 func (e *engine) eventually(want string, args ...string) {
 	e.t.Helper()
 	var got string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if got = e.must(args...); got == want {
 			return
 		}
@@ -150,7 +150,7 @@ func (e *engine) leave() {
 // processesOf finds processes that hold files below root open or name it, once
 // those that are just ending have had their time.
 func processesOf(root string) (found []string) {
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		found = nil
 		links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 		seen := map[string]bool{}

@@ -22,6 +22,9 @@ import (
 
 const p = "nacre ❯ "
 
+// sleeper is a program that can be seen to have started: what it prints is not in the line that was typed.
+const sleeper = `sh -c "echo it'' sleeps; exec sleep 100"`
+
 // world is one engine with an image, for all tests.
 type world struct {
 	bin, root, image string
@@ -46,6 +49,8 @@ func TestTerminal(t *testing.T) {
 		{"ctrl-c cancels a program", cancelProgram},
 		{"ctrl-c cancels logs", cancelLogs},
 		{"modes", modes},
+		{"jobs", jobs},
+		{"nacre's own commands behind the prompt", ownCommandsBehind},
 		{"history of other sessions", sharedHistory},
 		{"paste", paste},
 		{"dumb", dumb},
@@ -191,12 +196,12 @@ func session(t *testing.T, w *world) {
 	s.Contains("/ #")
 	s.Send("tty; echo $((40+2))\r")
 	s.Contains("\n42\n/ #")
-	s.Send("sleep 100\r")
-	time.Sleep(200 * time.Millisecond)
+	s.Send(sleeper + "\r")
+	s.Contains("\nit sleeps")
 	s.Send("\x1a") // job control inside: Ctrl-Z stops it
 	s.Contains("Stopped")
 	s.Send("fg\r")
-	time.Sleep(300 * time.Millisecond)
+	s.Until("the job is in front", func() bool { return !strings.HasSuffix(s.Screen(), "/ #") && strings.Count(s.Screen(), "100") >= 3 })
 	s.Send("\x03")
 	s.Until("the job ends", func() bool { return strings.HasSuffix(s.Screen(), "^C\n/ #") })
 	s.Send("exit 3\r")
@@ -227,9 +232,8 @@ func containerFollowsTheWindow(t *testing.T, w *world) {
 	s.Send("stty size\r")
 	s.Contains("\n24 80\n")
 	s.Resize(100, 30)
-	time.Sleep(300 * time.Millisecond)
-	s.Send("stty size\r")
-	s.Contains("\n30 100\n")
+	s.Send("until [ \"$(stty size)\" = '30 100' ]; do sleep 0.1; done; echo fol''lows\r")
+	s.Contains("\nfollows\n")
 	s.Send("exit\r")
 	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
 	leave(s)
@@ -268,14 +272,14 @@ func screenModes(w *world, t *testing.T) unix.Termios {
 
 func cancelProgram(t *testing.T, w *world) {
 	s := w.open(t)
-	s.Send("sleep 100\r")
-	time.Sleep(200 * time.Millisecond)
+	s.Send(sleeper + "\r")
+	s.Contains("\nit sleeps")
 	s.Send("\x03")
 	s.Until("back at the prompt", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
 	s.Send("echo status $?\r")
 	ends(s, "status 130")
-	s.Send("for i in 1 2 3; do sleep 100; done\r")
-	time.Sleep(200 * time.Millisecond)
+	s.Send("for i in 1 2 3; do sh -c \"echo it lo''ops; exec sleep 100\"; done\r")
+	s.Contains("\nit loops")
 	s.Send("\x03echo ")
 	s.Send("alive\r") // typed ahead
 	ends(s, "alive")
@@ -307,8 +311,8 @@ func modes(t *testing.T, w *world) {
 	s.Send("sleep 0.3\r")
 	s.Until("a command sees the terminal as it was", func() bool { return s.Modes() == before })
 	s.Until("the prompt is back", func() bool { return s.Modes().Lflag&unix.ICANON == 0 })
-	s.Send("stty raw -echo\r") // a program that leaves chaos
-	time.Sleep(100 * time.Millisecond)
+	s.Send("stty raw -echo; echo cha''os\r") // a program that leaves chaos
+	s.Contains("chaos")
 	s.Send("echo fine\r")
 	ends(s, "fine")
 	s.Send("\x04")

@@ -96,7 +96,7 @@ func (s *Session) Wait() {
 
 func (s *Session) Send(keys string) {
 	s.t.Helper()
-	stuck := time.AfterFunc(5*time.Second, func() {
+	stuck := time.AfterFunc(time.Minute, func() {
 		_ = s.cmd.Process.Signal(unix.SIGABRT) // shows where it hangs
 		time.Sleep(200 * time.Millisecond)
 		_ = unix.IoctlSetInt(int(s.tty.Fd()), unix.TCFLSH, unix.TCIFLUSH) // frees the writer
@@ -146,7 +146,7 @@ func (s *Session) Cursor() (x, y int) {
 	return c.X, c.Y
 }
 
-const patience = 2 * time.Second
+const patience = time.Minute
 
 func (s *Session) Until(what string, ok func() bool) {
 	s.t.Helper()

@@ -106,7 +106,7 @@ func TestHandlersErrorEndsTheReading(t *testing.T) {
 
 // follow reads in the background; take waits for the next n lines.
 func follow(t *testing.T, path string, ended <-chan struct{}) (take func(n int) string, over <-chan error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	got, done := make(chan string, 100000), make(chan error, 1)
 	go func() {

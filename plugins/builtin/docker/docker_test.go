@@ -227,7 +227,7 @@ func TestOwnInput(t *testing.T) {
 		if err == nil {
 			t.Error("the read has got something")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the read goes on")
 	}
 	if _, err := w.WriteString("next"); err != nil {

@@ -25,6 +25,7 @@ type session struct {
 func prepare(t *tree, inv *plugins.Invocation) error {
 	in, release := ownInput(inv.In)
 	inv.Defer(release)
+	inv.OnDetach(release)
 	if err := t.bind(in, orDiscard(inv.Out), orDiscard(inv.Err)); err != nil {
 		return err
 	}
