@@ -38,23 +38,29 @@ func (s *server) containerRoutes() []route {
 }
 
 func (s *server) listContainers(w http.ResponseWriter, r *request) error {
-	filters, err := r.filters()
+	opts, err := r.containerList()
 	if err != nil {
 		return err
 	}
+	list, err := s.Containers.List(r.Context(), opts)
+	return replyList(w, list, err)
+}
+
+func (r *request) containerList() (backend.ContainerList, error) {
+	filters, err := r.filters()
+	if err != nil {
+		return backend.ContainerList{}, err
+	}
 	limit, err := r.number("limit", 0)
 	if err != nil {
-		return err
+		return backend.ContainerList{}, err
 	}
 	for _, key := range []string{"since", "before"} { // parameters of their own in old clients
 		if v := r.query.Get(key); v != "" {
 			filters[key] = append(filters[key], v)
 		}
 	}
-	list, err := s.Containers.List(r.Context(), backend.ContainerList{
-		All: r.flag("all"), Size: r.flag("size"), Limit: max(limit, 0), Filters: filters,
-	})
-	return replyList(w, list, err)
+	return backend.ContainerList{All: r.flag("all"), Size: r.flag("size"), Limit: max(limit, 0), Filters: filters}, nil
 }
 
 func (s *server) createContainer(w http.ResponseWriter, r *request) error {

@@ -37,7 +37,7 @@ func New(backends Backends, opts Options) http.Handler {
 	s := &server{Backends: backends, opts: opts, mux: http.NewServeMux()}
 	for _, routes := range [][]route{
 		s.systemRoutes(), s.imageRoutes(), s.containerRoutes(), s.streamRoutes(), s.execRoutes(),
-		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), s.configRoutes(), s.registryRoutes(), s.resetRoutes(), s.bootRoutes(), unservedRoutes(),
+		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), s.terseRoutes(), s.configRoutes(), s.registryRoutes(), s.resetRoutes(), s.bootRoutes(), unservedRoutes(),
 		{{"/", func(http.ResponseWriter, *request) error { return errPageNotFound }}},
 	} {
 		for _, r := range routes {

@@ -90,6 +90,9 @@ type Module struct {
 	execs     *execs
 	gone      *notices // removals seen by this process
 	specs     *specCache
+	store     *store.Store
+
+	listAll, listRunning store.Cache[[]*record]
 
 	background       context.Context // of work that outlives the request that caused it
 	cancelBackground context.CancelFunc
@@ -111,6 +114,7 @@ func New(ctx context.Context, o Options) (*Module, error) {
 		execs:      newExecs(),
 		gone:       newNotices(),
 		specs:      newSpecCache(),
+		store:      o.Store,
 		background: background, cancelBackground: cancel,
 	}
 	if o.ExpectStart {

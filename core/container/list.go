@@ -23,15 +23,7 @@ func (m *Module) List(ctx context.Context, opts backend.ContainerList) ([]contai
 	if err != nil {
 		return nil, err
 	}
-	where := `WHERE status <> 'removing' ORDER BY created DESC`
-	if match.onlyRunning {
-		where = `WHERE status = 'running' ORDER BY created DESC`
-	}
-	read := m.queryBrief
-	if opts.Size { // the size is that of the layers, which only the whole record names
-		read = func(ctx context.Context, where string) ([]*record, error) { return m.query(ctx, where) }
-	}
-	records, err := read(ctx, where)
+	records, err := m.listed(ctx, match.onlyRunning, opts.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +53,28 @@ func (m *Module) List(ctx context.Context, opts backend.ContainerList) ([]contai
 		summaries = append(summaries, s)
 	}
 	return summaries, nil
+}
+
+// listed reads the records of a list, the newest first. With sizes they are
+// whole: only then their layers are known.
+func (m *Module) listed(ctx context.Context, onlyRunning, sizes bool) ([]*record, error) {
+	where, cache := `WHERE status <> 'removing' ORDER BY created DESC`, &m.listAll
+	if onlyRunning {
+		where, cache = `WHERE status = 'running' ORDER BY created DESC`, &m.listRunning
+	}
+	if sizes {
+		return m.query(ctx, where)
+	}
+	kept, err := cache.Get(ctx, m.store, func() ([]*record, error) { return m.queryBrief(ctx, where) })
+	if err != nil {
+		return nil, err
+	}
+	records := make([]*record, len(kept))
+	for i, r := range kept { // looking at a container changes its record
+		own := *r
+		records[i] = &own
+	}
+	return records, nil
 }
 
 func (m *Module) summary(l live, size bool) (container.Summary, error) {

@@ -92,6 +92,7 @@ type Service struct {
 	opts  Options
 	store *store.Store
 	locks *locks
+	lists store.Cache[listed]
 
 	kick    chan struct{} // says that there may be something to collect
 	removed atomic.Bool   // this process has removed images

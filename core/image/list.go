@@ -28,21 +28,13 @@ func (s *Service) List(ctx context.Context, opts backend.ImageList) ([]image.Sum
 	if err != nil {
 		return nil, err
 	}
-	records, err := records(ctx, s.store.DB)
+	all, err := s.lists.Get(ctx, s.store, func() (listed, error) { return readListed(ctx, s.store.DB) })
 	if err != nil {
 		return nil, err
-	}
-	names, err := allRefs(ctx, s.store.DB, "")
-	if err != nil {
-		return nil, err
-	}
-	parents := map[digest.Digest]bool{}
-	for _, r := range records {
-		parents[r.Parent] = true
 	}
 	out := []image.Summary{}
-	for _, r := range records {
-		if summary, ok := sel.summary(r, names[r.ID], parents[r.ID]); ok {
+	for _, r := range all.records {
+		if summary, ok := sel.summary(r, all.names[r.ID], all.parents[r.ID]); ok {
 			out = append(out, summary)
 		}
 	}
@@ -50,6 +42,27 @@ func (s *Service) List(ctx context.Context, opts backend.ImageList) ([]image.Sum
 		err = s.fillSharedSizes(ctx, out)
 	}
 	return out, err
+}
+
+// listed is what a list is made of. Lists share it and change nothing in it.
+type listed struct {
+	records []record
+	names   map[digest.Digest]refs
+	parents map[digest.Digest]bool
+}
+
+func readListed(ctx context.Context, q queryer) (l listed, err error) {
+	if l.records, err = records(ctx, q); err != nil {
+		return l, err
+	}
+	if l.names, err = allRefs(ctx, q, ""); err != nil {
+		return l, err
+	}
+	l.parents = map[digest.Digest]bool{}
+	for _, r := range l.records {
+		l.parents[r.Parent] = true
+	}
+	return l, nil
 }
 
 // records reads all live images, newest first.

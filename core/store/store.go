@@ -23,6 +23,8 @@ type Store struct {
 	Paths Paths
 	DB    *sql.DB
 
+	watcher watcher
+
 	layersOnce sync.Once
 	layers     storage.Store
 	layersErr  error
@@ -85,4 +87,4 @@ func (s *Store) Layers() (storage.Store, error) {
 }
 
 // Close releases the database; the layer store has nothing to close.
-func (s *Store) Close() error { return s.DB.Close() }
+func (s *Store) Close() error { return errors.Join(s.watcher.close(), s.DB.Close()) }

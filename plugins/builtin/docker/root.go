@@ -85,6 +85,9 @@ func adapt(c *cobra.Command, docker *command.DockerCli) {
 	override(c, docker)
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if begun, err := table(cmd, docker, args); begun {
+				return err
+			}
 			if listsImages(cmd) && docker.ConfigFile().ImagesFormat == "" {
 				docker.ConfigFile().ImagesFormat = "table" // the list with REPOSITORY and TAG; such a command never saves the file
 			}

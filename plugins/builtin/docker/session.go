@@ -82,6 +82,7 @@ func (s *session) connect(g *globals) error {
 			client.WithHost(embeddedHost),
 			client.WithDialContext(s.dial),
 			client.WithUserAgent("nacre"),
+			client.WithAPIVersion(client.MaxAPIVersion), // what the engine speaks: nothing to negotiate
 		)
 	} else {
 		c, err = s.remote(g)

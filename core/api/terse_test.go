@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/filter"
+)
+
+// listing is a backend that only lists containers, and remembers what it was asked.
+type listing struct {
+	Containers
+	list  []container.Summary
+	asked backend.ContainerList
+}
+
+func (l *listing) List(_ context.Context, opts backend.ContainerList) ([]container.Summary, error) {
+	l.asked = opts
+	return l.list, nil
+}
+
+func TestTerseLists(t *testing.T) {
+	l := &listing{list: []container.Summary{{
+		ID: "c1", Names: []string{"/web"}, Image: "busybox", ImageID: "sha256:1", Command: "sh", Created: 7, Status: "Up 2 hours",
+		Ports: []container.PortSummary{{IP: netip.MustParseAddr("127.0.0.1"), PrivatePort: 80, PublicPort: 8080, Type: "tcp"}},
+		State: "running", Labels: map[string]string{"not": "shown"},
+	}}}
+	_, c := serve(t, Backends{Containers: l, Images: &images{list: []image.Summary{
+		{ID: "sha256:1", RepoTags: []string{"busybox:latest"}, RepoDigests: []string{"busybox@sha256:2"}, Created: 7, Size: 9},
+	}}})
+	for path, want := range map[string]string{
+		"/nacre/table/containers?all=1&limit=3&filters=" + url.QueryEscape(`{"name":{"w":true}}`): `[{"ID":"c1","Image":"busybox","ImageID":"sha256:1","Command":"sh","Created":7,"Status":"Up 2 hours",` +
+			`"Ports":[{"IP":"127.0.0.1","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}],"Name":"web"}]`,
+		"/nacre/table/images": `[{"ID":"sha256:1","Tags":["busybox:latest"],"Digests":["busybox@sha256:2"],"Created":7,"Size":9}]`,
+	} {
+		if resp, body := send(t, c, "GET", path, ""); resp.StatusCode != 200 || body != want {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+	if want := (backend.ContainerList{All: true, Limit: 3, Filters: filter.Args{"name": {"w"}}}); !reflect.DeepEqual(l.asked, want) {
+		t.Errorf("asked for %+v", l.asked)
+	}
+	if resp, body := send(t, c, "GET", "/nacre/table/images?filters=nonsense", ""); resp.StatusCode != 400 {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}

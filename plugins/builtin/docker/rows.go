@@ -1,0 +1,158 @@
+package docker
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/formatter"
+	"github.com/docker/go-units"
+	"github.com/moby/moby/api/types/container"
+)
+
+const imageIDHeader = "IMAGE ID"
+
+// containerRow and imageRow are what the engine's terse lists hold.
+type containerRow struct {
+	ID, Image, ImageID, Command string
+	Created                     int64 // Unix seconds
+	Status                      string
+	Ports                       []container.PortSummary
+	Name                        string
+}
+
+type imageRow struct {
+	ID            string
+	Tags, Digests []string
+	Created, Size int64
+}
+
+// containerRows is the table of `ps`, its headings first.
+func containerRows(ctx context.Context, docker *command.DockerCli, flags listFlags) ([][]string, error) {
+	list, err := terse[containerRow](ctx, docker, "containers", flags)
+	if err != nil {
+		return nil, err
+	}
+	return containerTable(list, time.Now(), !flags.noTrunc), nil
+}
+
+func containerTable(list []containerRow, now time.Time, short bool) [][]string {
+	rows := [][]string{{formatter.ContainerIDHeader, formatter.ImageHeader, "COMMAND", "CREATED", formatter.StatusHeader, formatter.PortsHeader, "NAMES"}}
+	familiar := map[string]string{} // most containers are of few images
+	for _, c := range list {
+		id, command := c.ID, c.Command
+		if short {
+			id, command = formatter.TruncateID(id), formatter.Ellipsis(command, 20)
+		}
+		image, known := familiar[c.Image+c.ImageID]
+		if !known {
+			image = imageName(c.Image, c.ImageID, short)
+			familiar[c.Image+c.ImageID] = image
+		}
+		rows = append(rows, []string{id, image, strconv.Quote(command), ago(c.Created, now), c.Status, formatter.DisplayablePorts(c.Ports), c.Name})
+	}
+	return rows
+}
+
+// imageName is how `ps` names an image: without a digest, and by its id where
+// that is what the container was made from.
+func imageName(name, id string, short bool) string {
+	switch {
+	case name == "":
+		return "<no image>"
+	case !short:
+		return name
+	case formatter.TruncateID(name) == formatter.TruncateID(id):
+		return formatter.TruncateID(id)
+	}
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return name
+	}
+	tagged, hasTag := ref.(reference.Tagged)
+	if _, pinned := ref.(reference.Digested); !pinned {
+		return reference.FamiliarString(ref)
+	}
+	plain := reference.TrimNamed(ref)
+	if hasTag {
+		return reference.FamiliarName(plain) + ":" + tagged.Tag()
+	}
+	return reference.FamiliarString(plain)
+}
+
+func ago(created int64, now time.Time) string {
+	return units.HumanDuration(now.UTC().Sub(time.Unix(created, 0))) + " ago"
+}
+
+// imageRows is the table of `images`, its headings first. Images without a tag
+// show with -a, or when the dangling ones are asked for.
+func imageRows(ctx context.Context, docker *command.DockerCli, flags listFlags) ([][]string, error) {
+	list, err := terse[imageRow](ctx, docker, "images", flags)
+	if err != nil {
+		return nil, err
+	}
+	if dangling, asked := flags.filters["dangling"]; !flags.all && (!asked || dangling["false"]) {
+		list = slices.DeleteFunc(list, func(i imageRow) bool { return len(i.Tags) == 0 })
+	}
+	return imageTable(list, time.Now(), !flags.noTrunc), nil
+}
+
+func imageTable(list []imageRow, now time.Time, short bool) [][]string {
+	rows := [][]string{{"REPOSITORY", "TAG", imageIDHeader, formatter.CreatedSinceHeader, formatter.SizeHeader}}
+	for _, img := range list {
+		id := img.ID
+		if short {
+			id = formatter.TruncateID(id)
+		}
+		created, size := ago(img.Created, now), units.HumanSizeWithPrecision(float64(img.Size), 3)
+		for _, name := range imageNames(img) {
+			rows = append(rows, []string{name[0], name[1], id, created, size})
+		}
+	}
+	return rows
+}
+
+// imageNames are the repositories and tags under which a table shows an image:
+// all tags, repository by repository, then the repositories known by digest
+// alone. The engine's names are the familiar ones already.
+func imageNames(img imageRow) (names [][2]string) {
+	const none = "<none>"
+	if len(img.Tags) == 0 && len(img.Digests) == 0 {
+		return [][2]string{{none, none}}
+	}
+	tags := map[string][]string{}
+	var repos []string
+	for _, name := range img.Tags {
+		repo, tag := splitTag(name)
+		if tags[repo] == nil {
+			repos = append(repos, repo)
+		}
+		tags[repo] = append(tags[repo], tag)
+	}
+	for _, repo := range repos {
+		for _, tag := range tags[repo] {
+			names = append(names, [2]string{repo, tag})
+		}
+	}
+	for _, name := range img.Digests {
+		repo, _, _ := strings.Cut(name, "@")
+		if tags[repo] == nil {
+			tags[repo] = []string{none} // one row, however many digests
+			names = append(names, [2]string{repo, none})
+		}
+	}
+	return names
+}
+
+// splitTag divides name:tag; a colon before the last slash belongs to a port.
+func splitTag(name string) (repo, tag string) {
+	i := strings.LastIndexByte(name, ':')
+	if i < strings.LastIndexByte(name, '/') || i < 0 {
+		return name, "latest"
+	}
+	return name[:i], name[i+1:]
+}
