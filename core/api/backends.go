@@ -29,6 +29,7 @@ type Backends struct {
 	Events     Events
 	Images     Images
 	Containers Containers
+	Files      Files
 	Execs      Execs
 	Networks   Networks
 	Volumes    Volumes
@@ -93,6 +94,18 @@ type Containers interface {
 	// Wait registers at once (errors: no such container) and delivers one result.
 	Wait(ctx context.Context, name string, condition container.WaitCondition) (<-chan backend.WaitResult, error)
 	Resize(ctx context.Context, name string, rows, columns uint) error
+}
+
+// Files is what lies in containers, running or not.
+type Files interface {
+	StatPath(ctx context.Context, name, path string) (container.PathStat, error)
+	// Archive writes a tar of a path to the writer that open returns once the
+	// path is known; no writer ends it there.
+	Archive(ctx context.Context, name, path string, open func(container.PathStat) (io.Writer, error)) error
+	Extract(ctx context.Context, name, path string, archive io.Reader, opts backend.Extract) error
+	Export(ctx context.Context, name string, open func() (io.Writer, error)) error
+	Changes(ctx context.Context, name string) ([]container.FilesystemChange, error)
+	Commit(ctx context.Context, name string, opts backend.ContainerCommit) (imageID string, err error)
 }
 
 // Execs runs further processes in running containers.

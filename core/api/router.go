@@ -37,7 +37,7 @@ func New(backends Backends, opts Options) http.Handler {
 	s := &server{Backends: backends, opts: opts, mux: http.NewServeMux()}
 	for _, routes := range [][]route{
 		s.systemRoutes(), s.imageRoutes(), s.containerRoutes(), s.streamRoutes(), s.execRoutes(),
-		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), s.terseRoutes(), s.configRoutes(), s.registryRoutes(), s.resetRoutes(), s.bootRoutes(), unservedRoutes(),
+		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), s.terseRoutes(), s.configRoutes(), s.registryRoutes(), s.resetRoutes(), s.fileRoutes(), s.bootRoutes(), unservedRoutes(),
 		{{"/", func(http.ResponseWriter, *request) error { return errPageNotFound }}},
 	} {
 		for _, r := range routes {
@@ -154,6 +154,9 @@ func (s *server) recovered(w http.ResponseWriter, r *http.Request) {
 	v := recover()
 	if v == nil {
 		return
+	}
+	if v == http.ErrAbortHandler { // the server breaks the connection off
+		panic(v)
 	}
 	s.opts.Log.Printf("panic in %s %s: %v\n%s", r.Method, r.URL.Path, v, debug.Stack())
 	writeError(w, fmt.Errorf("internal error in %s %s: %v", r.Method, r.URL.Path, v))

@@ -200,3 +200,18 @@ type ImageCommit struct {
 	Comment string
 	Ref     reference.Named // with a tag; nil: the image gets no name
 }
+
+// Extract says how an archive meets what a container has; see PUT /containers/{id}/archive.
+type Extract struct {
+	NoOverwriteDirNonDir bool // neither a folder by a file nor the other way round
+	CopyUIDGID           bool // everything belongs to the container's user
+}
+
+// ContainerCommit asks for an image of a container; see POST /commit.
+type ContainerCommit struct {
+	Ref             reference.Named // with a tag; nil: no name
+	Config          *container.Config
+	Changes         []string
+	Author, Comment string
+	Pause           bool
+}

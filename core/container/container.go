@@ -32,10 +32,12 @@ import (
 
 // Images tells what a container needs of an image. An image that is not there
 // gives docker's "No such image" with errdefs.ErrNotFound.
-// A lease keeps all layers in place until the container is recorded.
+// A lease keeps all layers in place until the container is recorded. Commit
+// makes an image of a layer's tar and returns its id.
 type Images interface {
 	Rootfs(ctx context.Context, nameOrID string, platform *ocispec.Platform) (backend.Rootfs, error)
 	Lease(ctx context.Context) (io.Closer, error)
+	Commit(ctx context.Context, changes io.Reader, opts backend.ImageCommit) (id string, err error)
 }
 
 // Networks joins a container's network namespace to its networks, and lets go

@@ -93,6 +93,9 @@ func (folderImages) Rootfs(_ context.Context, name string, _ *ocispec.Platform) 
 		Config: dockerspec.DockerOCIImageConfig{ImageConfig: ocispec.ImageConfig{Cmd: []string{"sh"}}}, LowerDirs: []string{busyboxRoot}}, nil
 }
 
+func (folderImages) Commit(context.Context, io.Reader, backend.ImageCommit) (string, error) {
+	return "", errdefs.ErrNotImplemented
+}
 func (folderImages) Lease(context.Context) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // noNetworks leaves every container alone with its loopback.

@@ -43,6 +43,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		}),
 		Events:     e.events,
 		Containers: containers,
+		Files:      containers,
 		Execs:      containers,
 		Images:     images,
 		Networks:   networks,

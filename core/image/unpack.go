@@ -3,10 +3,11 @@ package image
 import (
 	"fmt"
 	"io"
-	"runtime"
 
 	"go.podman.io/storage/pkg/archive"
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // unpack extracts a layer's tar into dest, which it sees as the root of the
@@ -14,7 +15,7 @@ import (
 // store's own way starts this whole program again for every layer.
 func unpack(tar io.Reader, dest string, options *archive.TarOptions) error {
 	var err error
-	onThreadOfItsOwn(func() {
+	thread.Own(func() {
 		if err = unix.Unshare(unix.CLONE_FS); err != nil { // root and working directory of this thread alone
 			err = fmt.Errorf("unshare the root folder: %w", err)
 			return
@@ -29,21 +30,4 @@ func unpack(tar io.Reader, dest string, options *archive.TarOptions) error {
 		err = archive.Unpack(tar, "/", options)
 	})
 	return err
-}
-
-// onThreadOfItsOwn runs fn on a thread that ends with it, whatever fn has done
-// to the thread. Never on the main one: it cannot end, and /proc/self is about it.
-func onThreadOfItsOwn(fn func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onThreadOfItsOwn(fn) // on another one, as this is taken
-			runtime.UnlockOSThread()
-			return
-		}
-		fn()
-	}()
-	<-done
 }

@@ -24,10 +24,11 @@ type rule struct {
 var modules = []string{"image", "container", "network", "volume", "build", "mirror", "registry", "system"}
 
 func rules() []rule {
-	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access"}
+	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access", "core/thread"}
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
+		{"core/thread", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
 		{"core/config", []string{"core/backend"}},

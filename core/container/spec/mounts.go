@@ -112,3 +112,13 @@ func bindOptions(m Mount) []string {
 	}
 	return append(options, m.Options...)
 }
+
+// ownPlaces are the places of the engine's own mounts. Where the image lacks
+// one, the start makes it, which is no change of the user's.
+var ownPlaces = []string{
+	"/dev", "/proc", "/sys", "/etc", "/sbin", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", initInContainer,
+	"/dev/console", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs", "/sys/fs/cgroup",
+}
+
+// IsOwnPlace tells whether a path in a container is a place of the engine's own mounts.
+func IsOwnPlace(p string) bool { return slices.Contains(ownPlaces, p) }

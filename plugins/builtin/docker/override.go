@@ -11,8 +11,11 @@ import (
 
 // override replaces what docker/cli does with the streams of its process.
 func override(c *cobra.Command, docker *command.DockerCli) {
-	if c.Name() == "dial-stdio" {
+	switch c.Name() {
+	case "dial-stdio":
 		c.RunE = func(cmd *cobra.Command, _ []string) error { return dialStdio(cmd, docker) }
+	case "cp":
+		c.RunE = copyInput(c.RunE, docker)
 	}
 }
 

@@ -1,0 +1,73 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/moby/moby/api/types/events"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/container/files"
+)
+
+// Commit makes an image of what a container has changed, without what is
+// mounted in it. A running one is held still meanwhile, unless asked not to.
+func (m *Module) Commit(ctx context.Context, name string, opts backend.ContainerCommit) (string, error) {
+	id, err := m.resolve(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	unlock, err := m.lock(ctx, id) // its removal would leave half a layer
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	l, err := m.lookLocked(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if opts.Pause && l.now == running {
+		if err := m.freeze(ctx, id, verbPause, true, events.ActionPause); err != nil {
+			return "", err
+		}
+		defer func() { m.report(m.freeze(context.WithoutCancel(ctx), id, verbUnpause, false, events.ActionUnPause)) }()
+	}
+	image, err := m.commit(ctx, l, opts)
+	if err != nil {
+		return "", fmt.Errorf("commit container %s: %w", l.Name, err)
+	}
+	extra := map[string]string{"comment": opts.Comment, "imageID": image, "imageRef": ""}
+	if opts.Ref != nil {
+		extra["imageRef"] = opts.Ref.String()
+	}
+	return image, m.emit(l.record, events.ActionCommit, extra)
+}
+
+// commit streams the layer into the image store.
+func (m *Module) commit(ctx context.Context, l live, opts backend.ContainerCommit) (string, error) {
+	changes, err := m.changes(l.record)
+	if err != nil {
+		return "", err
+	}
+	r, w := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		err := files.PackChanges(ctx, filepath.Join(m.paths.Container(l.ID), upperDir), changes, w)
+		w.CloseWithError(err)
+		packed <- err
+	}()
+	id, err := m.images.Commit(ctx, r, backend.ImageCommit{
+		Parent: l.ImageID, Platform: ocispec.Platform{OS: l.Rootfs.OS, Architecture: l.Rootfs.Architecture},
+		ContainerID: l.ID, Container: l.Config, Config: opts.Config, Changes: opts.Changes,
+		Author: opts.Author, Comment: opts.Comment, Ref: opts.Ref,
+	})
+	r.CloseWithError(errors.New("the image store has given up"))
+	if packErr := <-packed; err == nil {
+		err = packErr
+	}
+	return id, err
+}
