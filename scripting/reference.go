@@ -25,6 +25,33 @@ func Reference() string {
 	return b.String()
 }
 
+// Name is a function or value that scripts may use, as it is written.
+type Name struct {
+	Name string // "nacre.images"
+	Doc  string // parameters, and what it gives
+}
+
+// Names lists what scripts may use of the tables; methods of values are not among them.
+func Names() []Name {
+	var list []Name
+	for _, sec := range sections() {
+		if sec.object != "" {
+			continue
+		}
+		for _, f := range sec.fields {
+			list = append(list, Name{sec.name + "." + f.name, f.doc})
+		}
+		for _, f := range sec.funcs {
+			doc := f.params
+			if f.returns != "" {
+				doc += " → " + f.returns
+			}
+			list = append(list, Name{sec.name + "." + f.name, doc})
+		}
+	}
+	return list
+}
+
 func writeFields(b *strings.Builder, sec section) {
 	if len(sec.fields) == 0 {
 		return

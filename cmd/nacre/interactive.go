@@ -13,11 +13,14 @@ import (
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
 
+	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/builtin/docker"
 	"github.com/nacre-sh/nacre/repl"
 	"github.com/nacre-sh/nacre/repl/complete"
 	"github.com/nacre-sh/nacre/repl/highlight"
 	"github.com/nacre-sh/nacre/repl/history"
 	"github.com/nacre-sh/nacre/repl/prompt"
+	"github.com/nacre-sh/nacre/scripting"
 )
 
 // interactive opens the shell at the terminal.
@@ -35,7 +38,9 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 		return 1
 	}
 	p.prompting.Store(shell)
-	editor, err := p.editor(shell, lines)
+	completer := p.completer(shell, lines)
+	defer completer.Close()
+	editor, err := p.editor(shell, lines, completer)
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 1
@@ -78,20 +83,37 @@ func (p *program) warm(ctx context.Context) {
 	}
 }
 
-// editor makes the prompt for a shell.
-func (p *program) editor(shell *repl.Shell, lines *history.Store) (*prompt.Editor, error) {
-	completer := complete.New(complete.Options{
+// completer finds what words can become.
+func (p *program) completer(shell *repl.Shell, lines *history.Store) *complete.Completer {
+	return complete.New(complete.Options{
 		Shell: shell, Engine: p.engine, Globals: p.options.globals, Dir: shell.Dir, Env: shell.Env,
+		EngineName: func(globals []string) string { return p.namer.Name(globals, shell.Env()) },
+		Habits:     lines.Lines,
+		Auth:       func(registry string) string { return docker.RegistryAuth(p.options.globals, shell.Env(), registry) },
+		Lua:        luaNames,
 	})
+}
+
+// editor makes the prompt for a shell.
+func (p *program) editor(shell *repl.Shell, lines *history.Store, completer *complete.Completer) (*prompt.Editor, error) {
 	return prompt.New(prompt.Options{
 		In: p.in, Out: p.out, Getenv: expandEnv(p.environment),
 		Prompt:     func() string { return "\x1b[1;36mnacre\x1b[0m \x1b[1m❯\x1b[0m " },
 		Complete:   completer.Complete,
-		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell)) },
+		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell), nil) },
 		Incomplete: repl.Incomplete,
 		History:    lines,
 		Ghost:      func(text string) string { return lines.Suggest(text, shell.Dir()) },
 	})
+}
+
+// luaNames are what a piece of Lua on the line may use.
+func luaNames() []plugins.Candidate {
+	var list []plugins.Candidate
+	for _, n := range scripting.Names() {
+		list = append(list, plugins.Candidate{Text: n.Name, Description: n.Doc})
+	}
+	return list
 }
 
 // known tells which words run something: nacre's commands, the shell's own, and

@@ -105,6 +105,8 @@ type Files interface {
 	Extract(ctx context.Context, name, path string, archive io.Reader, opts backend.Extract) error
 	Export(ctx context.Context, name string, open func() (io.Writer, error)) error
 	Changes(ctx context.Context, name string) ([]container.FilesystemChange, error)
+	// Folder lists a folder, for completion.
+	Folder(ctx context.Context, name, folder string) ([]backend.File, error)
 	Commit(ctx context.Context, name string, opts backend.ContainerCommit) (imageID string, err error)
 }
 

@@ -19,6 +19,7 @@ func (s *server) fileRoutes() []route {
 		{"HEAD /containers/{name}/archive", s.statPath},
 		{"GET /containers/{name}/archive", s.getArchive},
 		{"PUT /containers/{name}/archive", s.putArchive},
+		{"GET /nacre/containers/{name}/files", s.listFolder},
 		{"GET /containers/{name}/export", s.exportContainer},
 		{"GET /containers/{name}/changes", s.containerChanges},
 		{"POST /commit", s.commitContainer},

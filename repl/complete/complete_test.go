@@ -2,6 +2,7 @@ package complete
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -24,19 +25,16 @@ func (b bench) Source(context.Context, *plugins.Invocation, string, io.Reader) i
 }
 func (b bench) Registry() *plugins.Registry { return b.registry }
 
-func newBench(t *testing.T) *Completer {
+func newBench(t *testing.T) (*Completer, *farEngine) {
 	t.Helper()
 	r := plugins.NewRegistry()
-	for _, c := range []plugins.Command{
-		{Name: "greet", Short: "Say hello", Build: greet},
-		{Name: "grep-images", Build: greet},
-		{Name: "export", Build: greet},
-		{Name: "docker", Hidden: true},
-	} {
-		c.Plugin = "test"
-		if err := r.Add(c); err != nil {
+	for _, name := range []string{"greet", "grep-images", "export", "start", "stop", "rm", "exec", "cp", "run", "pull", "rmi", "ps", "commit"} {
+		if err := r.Add(plugins.Command{Name: name, Short: "About " + name, Build: greet, Plugin: "test"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := r.Add(plugins.Command{Name: "docker", Hidden: true, Plugin: "test"}); err != nil {
+		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"notes.lua", "with space.txt", "plain"} {
@@ -47,9 +45,22 @@ func newBench(t *testing.T) *Completer {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return New(Options{
-		Shell: bench{r}, Dir: func() string { return dir }, Env: func() []string { return []string{"PATH=" + dir, "HOME=" + dir} },
+	e := newFarEngine(t)
+	e.containers = []Container{
+		{ID: "aaa111aaa111aaa111", Names: []string{"/anna"}, Image: "nginx", State: "running", Status: "Up 2 hours"},
+		{ID: "bbb222bbb222bbb222", Names: []string{"/berta"}, Image: "redis:7", State: "exited", Status: "Exited (0) 1 hour ago"},
+	}
+	e.images = []Image{
+		{ID: "sha256:ccc333ccc333ccc333", RepoTags: []string{"nginx:latest", "nginx:1.25"}, Size: 187e6, Created: 1700000000},
+		{ID: "sha256:ddd444ddd444ddd444", RepoTags: []string{"reg.example/name:local"}, Size: 5e6},
+		{ID: "sha256:eee555eee555eee555", Size: 1e6},
+	}
+	c := New(Options{
+		Shell: bench{r}, Engine: e, Dir: func() string { return dir }, Env: func() []string { return []string{"PATH=" + dir, "HOME=" + dir, "GREETING=x"} },
+		Words: func() []plugins.Candidate { return []plugins.Candidate{{Text: "gll", Description: "alias"}} },
 	})
+	t.Cleanup(c.Close)
+	return c, e
 }
 
 func greet(inv *plugins.Invocation) (*cobra.Command, error) {
@@ -65,6 +76,15 @@ func greet(inv *plugins.Invocation) (*cobra.Command, error) {
 	}
 	cmd.Flags().String("tone", "", "how")
 	cmd.Flags().String("script", "", "file")
+	cmd.Flags().String("network", "", "net")
+	cmd.Flags().StringArray("filter", nil, "which")
+	cmd.Flags().StringArrayP("volume", "v", nil, "mount")
+	cmd.Flags().String("format", "", "how")
+	cmd.Flags().String("restart", "", "when")
+	cmd.Flags().StringArray("cap-add", nil, "what it may")
+	if inv.Args[0] == "exec" || inv.Args[0] == "run" {
+		cmd.Flags().SetInterspersed(false)
+	}
 	cmd.Flags().BoolP("loud", "l", false, "shout")
 	cmd.RegisterFlagCompletionFunc("tone", cobra.FixedCompletions([]string{"kind", "kurt"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.MarkFlagFilename("script", "lua")
@@ -76,7 +96,7 @@ func greet(inv *plugins.Invocation) (*cobra.Command, error) {
 // TestComplete: | marks the cursor; the completed lines are what comes out when
 // each candidate is accepted.
 func TestComplete(t *testing.T) {
-	c := newBench(t)
+	c, _ := newBench(t)
 	for _, test := range []struct {
 		line string
 		want []string
@@ -114,8 +134,42 @@ func TestComplete(t *testing.T) {
 		{"pla|", []string{"plain"}},
 		{"!gr|", nil},
 		{"./pl|", []string{"./plain"}},
-		{"", []string{"export", "greet", "grep-images"}},
-		{"greet anna; |", []string{"greet anna; export", "greet anna; greet", "greet anna; grep-images"}},
+		{"gt|", []string{"greet"}},
+		{"gll|", []string{"gll"}},
+		{"echo $GRE|", []string{"echo $GREETING"}},
+		{"echo \"x${GRE|", []string{"echo \"x${GREETING}"}},
+		{"unset GR|", []string{"unset GREETING"}},
+		{"start |", []string{"start berta"}},
+		{"stop |", []string{"stop anna"}},
+		{"rm |", []string{"rm anna", "rm berta"}},
+		{"rm anna |", []string{"rm anna berta"}},
+		{"rm bbb|", []string{"rm bbb222bbb222"}},
+		{"rm ba|", []string{"rm berta"}},
+		{"exec anna /et|", []string{"exec anna /etc/"}},
+		{"exec anna cat /etc/pa|", []string{"exec anna cat /etc/pam.d/", "exec anna cat /etc/passwd"}},
+		{"exec anna bus|", []string{"exec anna busybox"}},
+		{"exec anna ls --to|", nil},
+		{"cp anna:/et|", []string{"cp anna:/etc/"}},
+		{"cp anna:/.h|", []string{"cp anna:/.hidden"}},
+		{"cp an|", []string{"cp anna:"}},
+		{"cp pl|", []string{"cp plain"}},
+		{"cp ./pl|", []string{"cp ./plain"}},
+		{"run ngi|", []string{"run nginx", "run nginx:1.25"}},
+		{"run --network fr|", []string{"run --network front"}},
+		{"run --network=container:an|", []string{"run --network=container:anna"}},
+		{"run -v da|", []string{"run -v data:"}},
+		{"run -v data:/x:r|", []string{"run -v data:/x:ro", "run -v data:/x:rprivate", "run -v data:/x:rshared", "run -v data:/x:rslave", "run -v data:/x:rw"}},
+		{"run --restart un|", []string{"run --restart unless-stopped"}},
+		{"run --cap-add net_ad|", []string{"run --cap-add NET_ADMIN"}},
+		{"ps --filter sta|", []string{"ps --filter status="}},
+		{"ps --filter status=ex|", []string{"ps --filter status=exited"}},
+		{"ps --filter \"status=ex|", []string{"ps --filter status=exited"}},
+		{"ps --filter=ancestor=ngi|", []string{"ps --filter=ancestor=nginx", "ps --filter=ancestor=nginx:1.25"}},
+		{"ps --format {{.Na|", []string{"ps --format '{{.Names}}'"}},
+		{"rmi |", []string{"rmi eee555eee555", "rmi nginx", "rmi nginx:1.25", "rmi reg.example/name:local"}},
+		{"rm $(ps -l --filter status=ex|", []string{"rm $(ps -l --filter status=exited"}},
+		{"pull reg.example/na|", []string{"pull reg.example/name", "pull reg.example/name:local", "pull reg.example/nameless"}},
+		{"pull reg.example/name:|", []string{"pull reg.example/name:1.0", "pull reg.example/name:latest", "pull reg.example/name:local"}},
 	} {
 		t.Run(test.line, func(t *testing.T) {
 			before, after, found := strings.Cut(test.line, "‸")
@@ -131,6 +185,81 @@ func TestComplete(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// What other programs change appears without asking, and what has not changed
+// is not asked for again.
+func TestChangesAppear(t *testing.T) {
+	c, e := newBench(t)
+	rm := func() (names []string) {
+		_, list, _ := c.Complete(t.Context(), "rm ", 3)
+		for _, l := range list {
+			names = append(names, l.Text)
+		}
+		return names
+	}
+	for range 3 {
+		if got := rm(); !slices.Equal(got, []string{"anna", "berta"}) {
+			t.Fatalf("got %q", got)
+		}
+	}
+	if n := e.times("/containers/json"); n != 1 {
+		t.Errorf("asked %d times for what had not changed", n)
+	}
+	e.change("container", func() {
+		e.containers = append(e.containers, Container{ID: "fff", Names: []string{"/clara"}, State: "created"})
+	})
+	eventually(t, "the new container does not appear", func() bool { return slices.Contains(rm(), "clara") })
+	e.change("image", func() {})
+	rm()
+	if n := e.times("/containers/json"); n != 2 {
+		t.Errorf("asked %d times, want 2", n)
+	}
+}
+
+// What is used often and lately comes first.
+func TestHabits(t *testing.T) {
+	c, _ := newBench(t)
+	lines := []string{"rm berta", "rm berta", "docker rm berta"}
+	c.options.Habits = func() []string { return lines }
+	first := func(line string) string {
+		_, list, _ := c.Complete(t.Context(), line, len(line))
+		if len(list) == 0 {
+			return ""
+		}
+		return list[0].Text
+	}
+	if got := first("rm "); got != "berta" {
+		t.Errorf("first %q, want berta", got)
+	}
+	for range 5 {
+		lines = append(lines, "rm anna")
+	}
+	if got := first("rm "); got != "anna" {
+		t.Errorf("first %q, want anna", got)
+	}
+	if got := first("gre"); got != "greet" {
+		t.Errorf("first %q, want greet", got)
+	}
+	lines = append(lines, "grep-images")
+	if got := first("gre"); got != "grep-images" {
+		t.Errorf("first %q, want grep-images", got)
+	}
+}
+
+// TestTenThousand: many objects are completed, by their letters too.
+func TestTenThousand(t *testing.T) {
+	c, e := newBench(t)
+	for i := range 10_000 {
+		e.containers = append(e.containers, Container{ID: fmt.Sprintf("%064x", i), Names: []string{fmt.Sprintf("/web-backend-%05d", i)}, State: "running"})
+	}
+	_, list, _ := c.Complete(t.Context(), "stop web-backend-0", 18)
+	if len(list) != 10_000 {
+		t.Errorf("%d candidates, want 10000", len(list))
+	}
+	if _, list, _ = c.Complete(t.Context(), "stop wb09999", 12); len(list) != 1 || list[0].Text != "web-backend-09999" {
+		t.Errorf("got %v", list)
 	}
 }
 

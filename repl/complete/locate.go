@@ -12,6 +12,7 @@ type place struct {
 	before   []string // unquoted; what cannot be known before running ($x) as it is written
 	word     string   // unquoted
 	start    int      // where the word begins in the text, its quotes included
+	raw      string   // the word as it is typed, with its quotes
 	redirect bool     // the word is the file of a redirection
 }
 
@@ -21,6 +22,12 @@ const missing = 20
 
 // locate finds the command that is being typed at the end of a text.
 func locate(text string) place {
+	p := find(text)
+	p.raw = text[p.start:]
+	return p
+}
+
+func find(text string) place {
 	file, _ := syntax.NewParser(syntax.RecoverErrors(missing)).Parse(strings.NewReader(text), "")
 	p := place{start: len(text)}
 	if file == nil {

@@ -9,46 +9,36 @@ import (
 	"github.com/nacre-sh/nacre/plugins"
 )
 
-// commands are the words that can begin a command: nacre's, and at a bare
-// prompt, when none of nacre's fits, the host's programs.
-func (c *Completer) commands(word string, bare bool) []plugins.Candidate {
-	host := strings.TrimPrefix(word, "!")
+// commands are the words that can begin a command: nacre's, functions, aliases
+// and the shell's own; at a bare prompt, when none of these begins so, the
+// host's programs; and last, nacre's commands that have the letters somewhere.
+func (c *Completer) commands(word string, bare, host bool) []plugins.Candidate {
+	name := strings.TrimPrefix(word, "!")
 	var list []plugins.Candidate
-	if host == word {
+	if name == word && !host {
 		for _, command := range c.options.Shell.Registry().Commands() {
-			if !command.Hidden && strings.HasPrefix(command.Name, word) {
+			if !command.Hidden {
 				list = append(list, plugins.Candidate{Text: command.Name, Description: command.Short})
 			}
 		}
-	}
-	if !bare || len(list) > 0 || host == "" {
-		return list
-	}
-	for _, name := range c.programs(host) {
-		list = append(list, plugins.Candidate{Text: strings.TrimSuffix(word, host) + name})
-	}
-	return list
-}
-
-// programs lists the executables of PATH that begin with a prefix.
-func (c *Completer) programs(prefix string) []string {
-	var names []string
-	for _, dir := range filepath.SplitList(lookup(c.options.Env(), "PATH")) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue
+		if bare && c.options.Words != nil {
+			list = append(list, c.options.Words()...)
 		}
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), prefix) || e.IsDir() {
-				continue
-			}
-			if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.Mode()&0o111 != 0 {
-				names = append(names, e.Name())
-			}
+		if kept := c.ranked(list, name, "", false); word == "" || len(kept) > 0 && strings.HasPrefix(kept[0].Text, name) || !bare {
+			return kept
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	if name == "" {
+		return nil
+	}
+	var found []plugins.Candidate
+	for _, p := range c.programs.list(lookup(c.options.Env(), "PATH"), name) {
+		found = append(found, plugins.Candidate{Text: strings.TrimSuffix(word, name) + p})
+	}
+	if len(found) > 0 {
+		return found
+	}
+	return c.ranked(list, name, "", false)
 }
 
 // files completes a path of the host.
@@ -66,11 +56,7 @@ func (c *Completer) files(p place, d plugins.Directive) (int, []plugins.Candidat
 		return p.start, nil, d
 	}
 	var list []plugins.Candidate
-	for _, e := range entries {
-		name := e.Name()
-		if !strings.HasPrefix(name, prefix) || (prefix == "" && strings.HasPrefix(name, ".")) {
-			continue
-		}
+	for _, name := range fitting(entries, prefix) {
 		info, err := os.Stat(filepath.Join(dir, name))
 		folder := err == nil && info.IsDir()
 		if !folder && (d.Dirs || !wanted(name, d.Exts)) {
@@ -84,6 +70,20 @@ func (c *Completer) files(p place, d plugins.Directive) (int, []plugins.Candidat
 	}
 	d.NoSpace = d.NoSpace || (len(list) == 1 && strings.HasSuffix(list[0].Text, "/"))
 	return p.start, list, d
+}
+
+// fitting are the names that fit what was typed best, hidden ones only when asked for.
+func fitting(entries []os.DirEntry, typed string) (names []string) {
+	var all []plugins.Candidate
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(typed, ".") {
+			all = append(all, plugins.Candidate{Text: e.Name()})
+		}
+	}
+	for _, c := range Choose(all, typed) {
+		names = append(names, c.Text)
+	}
+	return names
 }
 
 func wanted(name string, exts []string) bool {
@@ -105,6 +105,17 @@ func escape(path string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// quoted writes a value so that the shell takes it literally.
+func quoted(text string) string {
+	if !strings.ContainsAny(text, " \t\n\\'\"$`&|;<>()*?[]#!{}") {
+		return text
+	}
+	if !strings.ContainsAny(text, "'\n") {
+		return "'" + text + "'"
+	}
+	return escape(text)
 }
 
 func lookup(env []string, name string) string {

@@ -26,7 +26,8 @@ const (
 	Variable                 // $x, ${x}, NAME of NAME=value
 	Operator                 // | && ; > &
 	Comment
-	Error // from here on the line cannot be read
+	Error   // from here on the line cannot be read
+	Missing // names something that is not there
 )
 
 // Span is a part of the text; Start and End are byte offsets, End exclusive.
@@ -44,23 +45,28 @@ type Known func(words []string) bool
 // pretend to see.
 const missing = 10
 
+// Judge says what the arguments of a command are, where that differs from what
+// their form says: words are all its words, "" for those that are not literal;
+// the answer is by their index.
+type Judge func(words []string) map[int]Kind
+
 // Line gives the spans of text in order, none overlapping another. Trees of
 // unfinished text have holes where nobody expects them; a hole that was missed
-// costs the colours, not the line.
-func Line(text string, known Known) (spans []Span) {
+// costs the colours, not the line. known and judge may be nil.
+func Line(text string, known Known, judge Judge) (spans []Span) {
 	defer func() {
 		if recover() != nil {
 			spans = nil
 		}
 	}()
-	return line(text, known)
+	return line(text, known, judge)
 }
 
-func line(text string, known Known) []Span {
+func line(text string, known Known, judge Judge) []Span {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	p := &painter{text: text, known: known}
+	p := &painter{text: text, known: known, judge: judge}
 	file, err := parse(text)
 	if err != nil {
 		return p.broken(err)
@@ -84,6 +90,7 @@ func parse(text string) (file *syntax.File, err error) {
 type painter struct {
 	text  string
 	known Known
+	judge Judge
 	spans []Span
 }
 
@@ -234,9 +241,25 @@ func (p *painter) call(c *syntax.CallExpr) {
 		}
 		p.add(c.Args[0].Pos(), c.Args[0].End(), kind)
 	}
-	for _, w := range c.Args[1:] {
+	judged := p.judged(c.Args)
+	for i, w := range c.Args[1:] {
+		if kind := judged[i+1]; kind != 0 {
+			p.add(w.Pos(), w.End(), kind)
+			continue
+		}
 		p.argument(w)
 	}
+}
+
+func (p *painter) judged(args []*syntax.Word) map[int]Kind {
+	if p.judge == nil {
+		return nil
+	}
+	words := make([]string, len(args))
+	for i, w := range args {
+		words[i] = w.Lit()
+	}
+	return p.judge(words)
 }
 
 // argument marks a flag up to its = sign.

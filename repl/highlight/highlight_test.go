@@ -21,7 +21,7 @@ func known(words []string) bool {
 // marks draws one letter per byte under the text.
 func marks(text string) string {
 	b := []byte(strings.Repeat(".", len(text)))
-	for _, s := range highlight.Line(text, known) {
+	for _, s := range highlight.Line(text, known, nil) {
 		for i := s.Start; i < s.End; i++ {
 			b[i] = letters[s.Kind][0]
 		}
@@ -65,7 +65,9 @@ func TestLineOnNoise(t *testing.T) {
 			b.WriteString(pieces[r.IntN(len(pieces))])
 		}
 		text, end := b.String(), 0
-		for _, s := range highlight.Unguarded(text, known) {
+		for _, s := range highlight.Unguarded(text, known, func(words []string) map[int]highlight.Kind {
+			return map[int]highlight.Kind{len(words) - 1: highlight.Missing}
+		}) {
 			if s.Start < end || s.End <= s.Start || s.End > len(text) {
 				t.Fatalf("%q: bad span %+v", text, s)
 			}
@@ -75,13 +77,13 @@ func TestLineOnNoise(t *testing.T) {
 }
 
 func TestParserPanic(t *testing.T) {
-	if got := highlight.Line("esac={$((fifunction f", known); got != nil {
+	if got := highlight.Line("esac={$((fifunction f", known, nil); got != nil {
 		t.Errorf("got %v", got)
 	}
 }
 
 func ExampleLine() {
-	for _, s := range highlight.Line("ps -a", func(words []string) bool { return words[0] == "ps" }) {
+	for _, s := range highlight.Line("ps -a", func(words []string) bool { return words[0] == "ps" }, nil) {
 		fmt.Println("ps -a"[s.Start:s.End], s.Kind == highlight.Command, s.Kind == highlight.Flag)
 	}
 	// Output:

@@ -100,6 +100,16 @@ func (s *Store) Entries() []Entry {
 	return slices.Clone(s.recent)
 }
 
+// Lines lists the texts of the lines in memory, oldest first.
+func (s *Store) Lines() []string {
+	entries := s.Entries()
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = e.Text
+	}
+	return list
+}
+
 // newest lists distinct lines, newest first.
 func (s *Store) newest() []Entry {
 	<-s.loaded

@@ -109,7 +109,7 @@ func colour(text string) []highlight.Span {
 	if strings.Contains(text, "panic now") {
 		panic("highlighting failed")
 	}
-	return highlight.Line(text, func(words []string) bool { return words[0] == "pull" || words[0] == "images" })
+	return highlight.Line(text, func(words []string) bool { return words[0] == "pull" || words[0] == "images" }, nil)
 }
 
 func incomplete(text string) bool {
@@ -142,7 +142,9 @@ func complete(ctx context.Context, line string, cursor int) (int, []plugins.Cand
 		panic("completion failed")
 	case strings.HasPrefix(line, "many"):
 		for i := range 40 {
-			items = append(items, plugins.Candidate{Text: fmt.Sprintf("item-%02d", i), Description: "number"})
+			if text := fmt.Sprintf("item-%02d", i); strings.Contains(text, word) {
+				items = append(items, plugins.Candidate{Text: text, Description: "number"})
+			}
 		}
 		return start, items, plugins.Directive{}
 	}

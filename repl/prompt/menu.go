@@ -2,25 +2,27 @@ package prompt
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/repl/fuzzy"
 )
 
 // menu is the list of candidates below the line. Its list is what Complete
 // answered once; typing narrows it.
 type menu struct {
 	all   []plugins.Candidate
-	items []plugins.Candidate // those that begin with the word
+	items []plugins.Candidate // those that fit the word
 	space bool                // a space follows an accepted candidate
+	grid  grid
 
 	head     string // the line before the word
 	word     string // as typed
 	after    string // the line after the cursor
 	selected int    // -1: none
-	top      int    // first item shown
+	top      int    // first row shown
+	asked    string // the word that the list was made for
 }
 
 // complete asks for candidates. The question runs beside the editor.
@@ -75,7 +77,7 @@ func (e *Editor) ask(ctx context.Context, l line) (start int, items []plugins.Ca
 func (e *Editor) offer(start int, items []plugins.Candidate, d plugins.Directive) {
 	m := &menu{
 		all: items, space: !d.NoSpace, selected: -1,
-		head: e.line.before[:start], word: e.line.before[start:], after: e.line.after,
+		head: e.line.before[:start], word: e.line.before[start:], after: e.line.after, asked: e.line.before[start:],
 	}
 	switch len(items) {
 	case 0:
@@ -114,13 +116,11 @@ func commonPrefix(items []plugins.Candidate) string {
 
 func (m *menu) line(word string) line { return line{m.head + word, m.after} }
 
-// filter narrows the list to the candidates that begin with the word.
+// filter narrows the list to the candidates that fit the word best.
 func (m *menu) filter() {
 	m.items, m.selected, m.top = nil, -1, 0
-	for _, it := range m.all {
-		if strings.HasPrefix(it.Text, m.word) {
-			m.items = append(m.items, it)
-		}
+	for _, i := range fuzzy.Best(m.word, len(m.all), func(i int) string { return m.all[i].Text }) {
+		m.items = append(m.items, m.all[i])
 	}
 }
 
@@ -142,6 +142,12 @@ func (e *Editor) menuKey(k key) bool {
 		e.choose(min(m.selected+page, len(m.items)-1))
 	case "pageup":
 		e.choose(max(m.selected-page, 0))
+	case "right", "left":
+		if m.selected < 0 || m.grid.columns < 2 {
+			e.menu = nil
+			return false
+		}
+		e.choose(m.beside(k.name == "right"))
 	case "escape", "ctrl-g":
 		e.line = m.line(m.word)
 		e.menu = nil
@@ -205,6 +211,7 @@ func (e *Editor) narrow(text string) bool {
 	m.filter()
 	if len(m.items) == 0 {
 		e.menu = nil
+		e.complete() // what fits now may not have been among what fitted better before
 	}
 	return true
 }
@@ -220,52 +227,11 @@ func (e *Editor) widen() bool {
 	m.word = strings.TrimSuffix(m.word, lastCluster(m.word))
 	e.line = m.line(m.word)
 	e.edited(old, "")
+	if !strings.HasPrefix(m.word, m.asked) {
+		e.menu = nil
+		e.complete()
+		return true
+	}
 	m.filter()
 	return true
-}
-
-// rows draws the menu in at most height rows, the last of which counts when
-// not all items fit.
-func (m *menu) rows(cols, height int) []row {
-	n := len(m.items)
-	counted := n > height && height > 1
-	if counted {
-		height--
-	}
-	height = min(height, n)
-	if m.selected >= 0 {
-		m.top = min(max(m.top, m.selected-height+1), m.selected)
-	}
-	m.top = max(min(m.top, n-height), 0)
-	left := 0
-	for _, it := range m.all { // not only those that are left: the columns stay where they are
-		left = max(left, widths.StringWidth(it.Text))
-	}
-	left = min(left, max(cols*2/3, cols-30))
-	var out []row
-	for i := m.top; i < m.top+height; i++ {
-		out = append(out, m.row(m.items[i], i == m.selected, left, cols))
-	}
-	if counted {
-		out = append(out, oneRow(fmt.Sprintf(" %d–%d of %d", m.top+1, m.top+height, n), cols, styleDim))
-	}
-	return out
-}
-
-func (m *menu) row(it plugins.Candidate, selected bool, left, cols int) row {
-	name, about := "", styleDim
-	if selected {
-		name, about = styleSelected, styleSelected
-	}
-	// A column stays free at the right: a full row is what terminals treat differently.
-	room := cols - 1
-	r := row{{" ", 1, name}}
-	r = append(r, oneRow(it.Text, min(left, room-1), name)...)
-	if it.Description == "" || room-left < 8 {
-		return r
-	}
-	for r.width() < left+3 {
-		r = append(r, cell{" ", 1, name})
-	}
-	return append(r, oneRow(it.Description, room-r.width(), about)...)
 }

@@ -51,7 +51,7 @@ func TestMenu(t *testing.T) {
 }
 
 func TestMenuScrolls(t *testing.T) {
-	s := start(t, config{cols: 40, rows: 6})
+	s := start(t, config{cols: 30, rows: 6})
 	s.Want(p)
 	s.Send("many \t")
 	s.Contains("1–4 of 40")
@@ -64,6 +64,29 @@ func TestMenuScrolls(t *testing.T) {
 	s.Send("\x03")
 	s.Contains("item-39^C")
 	s.Until("the menu goes", func() bool { return !strings.Contains(s.Screen(), "of 40") })
+}
+
+func TestMenuOfSeveralColumns(t *testing.T) {
+	s := start(t, config{cols: 60, rows: 20})
+	s.Want(p)
+	s.Send("many \t")
+	s.Contains(p + "many item-\n item-00  number    item-14  number    item-28  number\n")
+	s.Send("\t\x1b[C") // Tab, Right
+	s.Contains(p + "many item-14\n")
+	s.Send("\x1b[C\x1b[C\x1b[B") // there is no fourth column
+	s.Contains(p + "many item-29\n")
+	s.Send("\x1b[D\x1b[Z")
+	s.Contains(p + "many item-14\n")
+	s.Resize(24, 20) // one column fits
+	s.Contains("7–15 of 40")
+	s.Send("\r\r")
+	s.Contains("[many item-14 ]")
+	s.Send("many 07\t") // letters from the middle
+	s.Contains(p + "many item-07")
+	s.Send("\x15many \t")
+	s.Contains("1–9 of 40")
+	s.Send("9")
+	s.Contains(p + "many item-9\n item-09  number")
 }
 
 func TestSlowCompletionBlocksNoKey(t *testing.T) {

@@ -184,6 +184,21 @@ func namesComplete(t *testing.T, w *world) {
 	s := w.open(t)
 	s.Send("rm harb\t")
 	s.Want(p + "rm harbour")
+	s.Send("\x15rm hbr\t") // its letters are enough
+	s.Want(p + "rm harbour")
+	s.Send("\x15start harb\t") // it does not run
+	s.Want(p + "start harbour")
+	w.once(t, "rename", "harbour", "haven") // from another process
+	s.Send("\x15rm hav")
+	s.Until("the new name completes", func() bool {
+		s.Send("\t")
+		return strings.Contains(s.Screen(), p+"rm haven")
+	})
+	w.once(t, "rename", "haven", "harbour")
+	s.Send("\x15run --restart unl\t")
+	s.Want(p + "run --restart unless-stopped")
+	s.Send("\x15ps --filter status=ru\t")
+	s.Want(p + "ps --filter status=running")
 	s.Send("\x15run --rm bb\t")
 	s.Contains(p + "run --rm bb")
 	s.Send("\x15")

@@ -1,0 +1,216 @@
+package complete
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	units "github.com/docker/go-units"
+
+	"github.com/nacre-sh/nacre/plugins"
+)
+
+// what an argument is. Docker's words for the same command, as in `container
+// rm` and `rm`, are brought to the short one first.
+type what int
+
+const (
+	imageName     what = iota + 1 // a local image
+	imageWanted                   // an image that will be pulled where it is not local
+	imageToRemove                 // also those without a name
+	anyContainer
+	running
+	paused
+	stopped
+	mayStop // running or paused
+	volumeName
+	networkName
+	insidePath   // a program or file in the container that is the first argument
+	copyPath     // CONTAINER:PATH or a path of the host
+	variableName // of the environment
+	anyObject
+)
+
+// arguments says what each argument of a command is; the last holds for all
+// that follow. A command that is not here completes by its own function.
+var arguments = map[string][]what{
+	"attach": {running, 0}, "exec": {running, insidePath}, "stop": {mayStop}, "kill": {mayStop}, "pause": {running},
+	"unpause": {paused}, "start": {stopped}, "restart": {anyContainer}, "rm": {anyContainer}, "logs": {anyContainer, 0},
+	"top": {running, 0}, "stats": {running}, "port": {running, 0}, "wait": {mayStop}, "rename": {anyContainer, 0},
+	"update": {anyContainer}, "diff": {anyContainer, 0}, "export": {anyContainer, 0}, "commit": {anyContainer, imageName, 0},
+	"cp": {copyPath}, "container inspect": {anyContainer},
+	"run": {imageWanted, 0}, "create": {imageWanted, 0}, "pull": {imageWanted, 0}, "rmi": {imageToRemove}, "push": {imageName, 0},
+	"tag": {imageName, imageName, 0}, "save": {imageName}, "history": {imageName, 0}, "image inspect": {imageName},
+	"inspect":   {anyObject},
+	"volume rm": {volumeName}, "volume inspect": {volumeName},
+	"network rm": {networkName}, "network inspect": {networkName}, "network connect": {networkName, anyContainer, 0}, "network disconnect": {networkName, anyContainer, 0},
+}
+
+// short brings the words of a command to the form that the tables have.
+func short(path string) string {
+	switch path {
+	case "image rm", "image remove":
+		return "rmi"
+	case "image ls", "image list":
+		return "images"
+	case "container ls", "container list", "container ps":
+		return "ps"
+	case "container remove":
+		return "rm"
+	}
+	if group, verb, found := strings.Cut(path, " "); found && verb != "inspect" && verb != "prune" {
+		switch {
+		case group == "container":
+			return verb
+		case group == "image" && slices.Contains([]string{"pull", "push", "tag", "save", "history", "load", "import", "build"}, verb):
+			return verb
+		case group == "system" && (verb == "events" || verb == "info"):
+			return verb
+		}
+	}
+	return path
+}
+
+// positional completes an argument that the tables know.
+func (c *Completer) positional(ctx context.Context, t *typing) (answer, bool) {
+	kinds, known := arguments[short(t.path)]
+	if !known || t.cmd.DisableFlagParsing {
+		return answer{}, false
+	}
+	n := len(t.args)
+	w := kinds[min(n, len(kinds)-1)]
+	if w == 0 {
+		return answer{}, false
+	}
+	e := c.engine(t.globals)
+	none := plugins.Directive{NoFiles: true}
+	switch w {
+	case copyPath:
+		return c.copyArgument(ctx, e, t), true
+	case insidePath:
+		return c.insideArgument(ctx, e, t), true
+	case imageWanted:
+		return c.wanted(ctx, e, t), true
+	}
+	list := without(c.objects(ctx, e, w, t.word), t.args)
+	return answer{list: list, d: none}, true
+}
+
+// without leaves out what was given already.
+func without(list []plugins.Candidate, args []string) []plugins.Candidate {
+	if len(args) == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(c plugins.Candidate) bool { return slices.Contains(args, c.Text) })
+}
+
+// objects lists what an argument can be.
+func (c *Completer) objects(ctx context.Context, e *engine, w what, word string) []plugins.Candidate {
+	switch w {
+	case imageName, imageWanted, imageToRemove:
+		e.need(ctx, images)
+		return imageCandidates(e.imageList(), w == imageToRemove, word)
+	case volumeName:
+		e.need(ctx, volumes)
+		return namedCandidates(e.namedList(volumes))
+	case networkName:
+		e.need(ctx, networks)
+		return namedCandidates(e.namedList(networks))
+	case anyObject:
+		e.need(ctx, containers)
+		e.need(ctx, images)
+		e.need(ctx, volumes)
+		e.need(ctx, networks)
+		list := containerCandidates(e.containerList(), anyContainer, word)
+		list = append(list, imageCandidates(e.imageList(), false, word)...)
+		list = append(list, namedCandidates(e.namedList(volumes))...)
+		return append(list, namedCandidates(e.namedList(networks))...)
+	}
+	e.need(ctx, containers)
+	return containerCandidates(e.containerList(), w, word)
+}
+
+const shortID = 12
+
+// isID tells whether a word looks like the beginning of an id that nobody types as a name.
+func isID(word string) bool {
+	return len(word) >= 3 && strings.Trim(word, "0123456789abcdef") == ""
+}
+
+func imageCandidates(list []Image, nameless bool, word string) []plugins.Candidate {
+	out := make([]plugins.Candidate, 0, len(list))
+	now := time.Now()
+	for _, i := range list {
+		about := units.HumanSizeWithPrecision(float64(i.Size), 3) + ", " + units.HumanDuration(now.Sub(time.Unix(i.Created, 0))) + " old"
+		named := false
+		for _, tag := range i.RepoTags {
+			if tag != "<none>:<none>" {
+				named = true
+				out = append(out, plugins.Candidate{Text: strings.TrimSuffix(tag, ":latest"), Description: about})
+			}
+		}
+		id := strings.TrimPrefix(i.ID, "sha256:")
+		if (!named && nameless || isID(word) && strings.HasPrefix(id, word)) && len(id) >= shortID {
+			what := "<none>, " + about
+			if named {
+				what = i.RepoTags[0] + ", " + about
+			}
+			out = append(out, plugins.Candidate{Text: id[:max(shortID, min(len(word), len(id)))], Description: what})
+		}
+	}
+	return out
+}
+
+// fits tells whether a container in a state can be meant.
+func (w what) fits(state string) bool {
+	switch w {
+	case running:
+		return state == "running"
+	case paused:
+		return state == "paused"
+	case stopped:
+		return state == "created" || state == "exited"
+	case mayStop:
+		return state == "running" || state == "paused" || state == "restarting"
+	}
+	return true
+}
+
+func containerCandidates(list []Container, w what, word string) []plugins.Candidate {
+	var out []plugins.Candidate
+	for _, c := range list {
+		if !w.fits(c.State) {
+			continue
+		}
+		about := c.Image + ", " + strings.ToLower(c.Status)
+		for _, n := range c.Names {
+			if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
+				out = append(out, plugins.Candidate{Text: n, Description: about})
+			}
+		}
+		if isID(word) && strings.HasPrefix(c.ID, word) && len(c.Names) > 0 && len(c.ID) >= shortID {
+			out = append(out, plugins.Candidate{Text: c.ID[:max(shortID, min(len(word), len(c.ID)))], Description: strings.TrimPrefix(c.Names[0], "/") + ", " + about})
+		}
+	}
+	return out
+}
+
+func namedCandidates(list []Named) []plugins.Candidate {
+	out := make([]plugins.Candidate, 0, len(list))
+	for _, n := range list {
+		out = append(out, plugins.Candidate{Text: n.Name, Description: n.Driver})
+	}
+	return out
+}
+
+// luaText completes the last name of a piece of Lua.
+func (c *Completer) luaText(word string) (answer, bool) {
+	if c.options.Lua == nil {
+		return answer{}, false
+	}
+	at := strings.LastIndexFunc(word, func(r rune) bool {
+		return r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) + 1
+	return answer{list: c.options.Lua(), skip: at, d: plugins.Directive{NoFiles: true, NoSpace: true}}, true
+}
