@@ -153,7 +153,7 @@ func TestAnswersOfTheRouter(t *testing.T) {
 		{"POST", "/build", 501, `{"message":"building images is not served by this engine yet"}`},
 		{"GET", "/swarm", 501, `{"message":"swarm mode is not served by this engine yet"}`},
 		{"GET", "/services/x/logs", 501, `{"message":"swarm mode is not served by this engine yet"}`},
-		{"GET", "/images/a/b/get", 501, `{"message":"saving images is not served by this engine yet"}`},
+		{"GET", "/images/a/b/attestations", 501, `{"message":"reading attestations is not served by this engine yet"}`},
 		{"GET", "/containers/json", 501, `{"message":"running containers is not served by this engine yet"}`},
 		{"GET", "/images/json?filters=nonsense", 400, ""},
 	} {

@@ -60,6 +60,10 @@ type Images interface {
 	History(ctx context.Context, name string) ([]image.HistoryResponseItem, error)
 	Pull(ctx context.Context, opts backend.Pull) error
 	Push(ctx context.Context, opts backend.Push) error
+	Load(ctx context.Context, archive io.Reader, opts backend.ImageLoad) error
+	// Save calls open when nothing can be refused any more.
+	Save(ctx context.Context, opts backend.ImageSave, open func() (io.Writer, error)) error
+	Import(ctx context.Context, body io.Reader, opts backend.ImageImport) error
 	Tag(ctx context.Context, source, repo, tag string) error
 	Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error)
 	Prune(ctx context.Context, filters filter.Args) ([]image.DeleteResponse, uint64, error)

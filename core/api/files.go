@@ -142,6 +142,9 @@ func imageName(repo, tag string) (reference.Named, error) {
 	if err != nil {
 		return nil, invalid("%s", strings.TrimSpace(err.Error()))
 	}
+	if _, isDigest := named.(reference.Digested); isDigest {
+		return nil, invalid("refusing to create a tag with a digest reference")
+	}
 	if tag == "" {
 		return reference.TagNameOnly(named), nil
 	}

@@ -21,10 +21,12 @@ func (s *server) imageRoutes() []route {
 		{"GET /images/json", s.listImages},
 		{"POST /images/create", s.createImage},
 		{"POST /images/prune", s.pruneImages},
+		{"POST /images/load", s.loadImages},
+		{"GET /images/get", s.saveImages},
 		{"DELETE /images/{name...}", s.removeImage},
 		{"GET /images/{rest...}", byVerb(map[string]handler{
 			"json": s.inspectImage, "history": s.imageHistory,
-			"get": serves501("saving images"), "attestations": serves501("reading attestations"),
+			"get": s.saveImages, "attestations": serves501("reading attestations"),
 		})},
 		{"POST /images/{rest...}", byVerb(map[string]handler{"tag": s.tagImage, "push": s.pushImage})},
 	})
@@ -96,8 +98,8 @@ func (s *server) imageHistory(w http.ResponseWriter, r *request) error {
 
 // createImage pulls; importing a root file system uses the same path with fromSrc.
 func (s *server) createImage(w http.ResponseWriter, r *request) error {
-	if r.query.Has("fromSrc") {
-		return notServed("importing images")
+	if r.query.Get("fromSrc") != "" {
+		return s.importImage(w, r)
 	}
 	ref, err := pullReference(r.query.Get("fromImage"), r.query.Get("tag"))
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 // in the words in which the answer names them.
 var unserved = map[string][]string{
 	"building images":                {"POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"},
-	"loading and saving images":      {"POST /images/load", "GET /images/get"},
 	"asking registries about images": {"GET /distribution/{rest...}"},
 	"attaching by websocket":         {"GET /containers/{name}/attach/ws"},
 	"checkpointing":                  {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},

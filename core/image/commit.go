@@ -43,7 +43,10 @@ func (s *Service) Commit(ctx context.Context, changes io.Reader, opts backend.Im
 	if err != nil {
 		return "", err
 	}
-	made, err := s.layerOn(ctx, base.RootFS.DiffIDs, changes)
+	m := &maker{Service: s, report: &reporter{}}
+	made, err := m.layerOn(ctx, base.RootFS.DiffIDs, packed{
+		name: "of the changes", size: -1, open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(changes), nil },
+	})
 	if err != nil {
 		return "", err
 	}
@@ -97,15 +100,12 @@ func grow(base dockerspec.DockerOCIImage, layer digest.Digest, step ocispec.Hist
 
 // layerOn unpacks a layer on top of those below and returns its diff ID; empty
 // when the archive has no entries.
-func (s *Service) layerOn(ctx context.Context, below []digest.Digest, archive io.Reader) (digest.Digest, error) {
-	store, err := s.store.Layers()
+func (m *maker) layerOn(ctx context.Context, below []digest.Digest, in packed) (digest.Digest, error) {
+	store, err := m.store.Layers()
 	if err != nil {
 		return "", err
 	}
-	m := &maker{Service: s, report: &reporter{}}
-	work, err := m.stage(ctx, store, packed{
-		name: "of the changes", size: -1, open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(archive), nil },
-	})
+	work, err := m.stage(ctx, store, in)
 	if err != nil && work.bad && !classified(err) {
 		err = &worded{text: err.Error(), class: errdefs.ErrInvalidArgument, cause: err}
 	}

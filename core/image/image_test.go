@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if job := os.Getenv(envPull); job != "" {
 		os.Exit(pullAndExit(job))
 	}
+	if dir := os.Getenv(envLoad); dir != "" {
+		os.Exit(loadAndExit(dir))
+	}
 	os.Exit(m.Run())
 }
 

@@ -66,3 +66,6 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// stream is text that people read as it is.
+func (r *reporter) stream(text string) { r.message(jsonstream.Message{Stream: text}) }

@@ -55,17 +55,7 @@ func (s *Service) pushedNames(ctx context.Context, ref reference.Named) ([]refer
 	if _, ok := ref.(reference.Digested); ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("cannot push a digest reference")
 	}
-	var out []reference.Named
-	repo := ref.Name()
-	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		named, err := reference.ParseNormalizedNamed(name)
-		out = append(out, named)
-		return err
-	}, `SELECT name FROM names WHERE name > ? AND name < ? ORDER BY name`, repo+":", repo+";") // ; follows : in ASCII
+	out, err := s.repoTags(ctx, ref)
 	switch {
 	case err != nil:
 		return nil, err
@@ -82,6 +72,22 @@ func (s *Service) pushedNames(ctx context.Context, ref reference.Named) ([]refer
 	return nil, errdefs.ErrNotFound.WithMessage("tag does not exist: " + reference.FamiliarString(ref))
 }
 
+// repoTags are the names that images have in a repository.
+func (s *Service) repoTags(ctx context.Context, ref reference.Named) ([]reference.Named, error) {
+	var out []reference.Named
+	repo := ref.Name()
+	err := each(ctx, s.store.DB, func(rows *sql.Rows) error {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		named, err := reference.ParseNormalizedNamed(name)
+		out = append(out, named)
+		return err
+	}, `SELECT name FROM names WHERE name > ? AND name < ? ORDER BY name`, repo+":", repo+";") // ; follows : in ASCII
+	return out, err
+}
+
 // push is the sending of one name.
 type push struct {
 	*Service
@@ -90,7 +96,7 @@ type push struct {
 	sys    *types.SystemContext
 }
 
-// stored is what the index has of the image to be sent.
+// stored is what the index has of an image to be sent or saved.
 type stored struct {
 	record
 	newImage
@@ -125,12 +131,18 @@ func (p *push) run(ctx context.Context, platform *ocispec.Platform) error {
 }
 
 func (p *push) load(ctx context.Context, platform *ocispec.Platform) (*stored, error) {
-	q := p.store.DB
-	r, err := find(ctx, q, p.ref.String())
+	out, err := p.loadStored(ctx, p.ref.String())
 	if err != nil {
 		return nil, err
 	}
-	if err := matches(reference.FamiliarString(p.ref), r, platform); err != nil {
+	return out, matches(reference.FamiliarString(p.ref), out.record, platform)
+}
+
+// loadStored reads all that the index has of an image.
+func (s *Service) loadStored(ctx context.Context, name string) (*stored, error) {
+	q := s.store.DB
+	r, err := find(ctx, q, name)
+	if err != nil {
 		return nil, err
 	}
 	out := &stored{record: r}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,8 +14,6 @@ import (
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/pkg/compression"
 	"go.podman.io/image/v5/types"
-	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/archive"
 )
 
 // noCache: what a registry holds is asked of it, or known from the index.
@@ -100,10 +97,9 @@ func (p *push) upload(ctx context.Context, dest types.ImageDestination, l layer)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	plain := archive.Uncompressed
-	diff, err := store.Diff("", l.Chain.Encoded(), &storage.DiffOptions{Compression: &plain})
+	diff, err := openLayer(store, l.Chain)
 	if err != nil {
-		return ocispec.Descriptor{}, fmt.Errorf("read layer %s: %w", name, err)
+		return ocispec.Descriptor{}, err
 	}
 	check := l.DiffID.Verifier()
 	bar := &progressReader{Reader: io.TeeReader(diff, check), report: p.report, id: name, text: "Pushing", total: l.Size}
@@ -118,7 +114,7 @@ func (p *push) upload(ctx context.Context, dest types.ImageDestination, l layer)
 		return ocispec.Descriptor{}, fmt.Errorf("send layer %s: %w", name, because(ctx, err))
 	}
 	if !check.Verified() {
-		return ocispec.Descriptor{}, errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("layer %s in the store was damaged: its content is not %s any more", name, l.DiffID))
+		return ocispec.Descriptor{}, damaged(l)
 	}
 	p.report.status(name, "Pushed")
 	return ocispec.Descriptor{MediaType: manifest.DockerV2Schema2LayerMediaType, Digest: info.Digest, Size: info.Size}, nil
