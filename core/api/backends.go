@@ -134,6 +134,7 @@ type Volumes interface {
 	VolumeInspect(ctx context.Context, name string) (volume.Volume, error)
 	VolumeCreate(ctx context.Context, req volume.CreateRequest) (volume.Volume, error)
 	VolumeRemove(ctx context.Context, name string, force bool) error
+	VolumePrune(ctx context.Context, filters filter.Args) (deleted []string, freed uint64, err error)
 	// VolumeUsage lists all volumes with their usage data.
 	VolumeUsage(ctx context.Context) ([]volume.Volume, error)
 }

@@ -15,8 +15,6 @@ var unserved = map[string][]string{
 	"attaching by websocket":         {"GET /containers/{name}/attach/ws"},
 	"checkpointing":                  {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},
 	"changing networks":              {"POST /networks/create", "POST /networks/prune", "POST /networks/{name}/connect", "POST /networks/{name}/disconnect", "DELETE /networks/{name}"},
-	"pruning volumes":                {"POST /volumes/prune"},
-	"updating volumes":               {"PUT /volumes/{name}"},
 	"managing engine plugins":        {"/plugins", "/plugins/{rest...}"},
 	"swarm mode": {
 		"/swarm", "/swarm/{rest...}", "/nodes", "/nodes/{rest...}", "/services", "/services/{rest...}", "/tasks", "/tasks/{rest...}",

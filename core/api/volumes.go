@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/volume"
 )
 
@@ -10,7 +11,9 @@ func (s *server) volumeRoutes() []route {
 	return when(s.Volumes != nil, "the volume store", []route{
 		{"GET /volumes", s.listVolumes},
 		{"POST /volumes/create", s.createVolume},
+		{"POST /volumes/prune", s.pruneVolumes},
 		{"GET /volumes/{name}", s.inspectVolume},
+		{"PUT /volumes/{name}", s.updateVolume},
 		{"DELETE /volumes/{name}", s.removeVolume},
 	})
 }
@@ -43,4 +46,25 @@ func (s *server) inspectVolume(w http.ResponseWriter, r *request) error {
 
 func (s *server) removeVolume(w http.ResponseWriter, r *request) error {
 	return done(w, s.Volumes.VolumeRemove(r.Context(), r.PathValue("name"), r.flag("force")))
+}
+
+// pruneVolumes: before API 1.42 a prune took the volumes with names too.
+func (s *server) pruneVolumes(w http.ResponseWriter, r *request) error {
+	filters, err := r.filters()
+	if err != nil {
+		return err
+	}
+	if r.before("1.42") && !filters.Has("all") {
+		filters["all"] = []string{"true"}
+	}
+	deleted, freed, err := s.Volumes.VolumePrune(r.Context(), filters)
+	return reply(w, volume.PruneReport{VolumesDeleted: orEmpty(deleted), SpaceReclaimed: freed}, err)
+}
+
+// updateVolume: docker's API changes the volumes of a cluster only.
+func (s *server) updateVolume(_ http.ResponseWriter, r *request) error {
+	if _, err := s.Volumes.VolumeInspect(r.Context(), r.PathValue("name")); err != nil {
+		return err
+	}
+	return errdefs.ErrUnavailable.WithMessage("volume update only valid for cluster volumes, but swarm is unavailable")
 }

@@ -51,10 +51,15 @@ type Networks interface {
 // made where it is missing; Release takes all of a container's back, and with
 // removeAnonymous deletes those that were made for it. Populate fills an empty
 // volume with what the image has at a path; lowers are overlay folders, topmost first.
+// Attach mounts what the driver options of a container's volumes say and tells
+// which those are; Detach ends that; Attached lists the containers in between.
 type Volumes interface {
 	Acquire(ctx context.Context, containerID, name, driver string, options, labels map[string]string) (vol volume.Volume, created bool, err error)
 	Populate(ctx context.Context, name string, lowers []string, path string) error
 	Release(ctx context.Context, containerID string, removeAnonymous bool) error
+	Attach(ctx context.Context, containerID string) ([]string, error)
+	Detach(ctx context.Context, containerID string) error
+	Attached(ctx context.Context) ([]string, error)
 }
 
 // Events is told what happened.

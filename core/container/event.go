@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/mount"
 )
 
 // emit tells the event log what happened to a container, with docker's
@@ -25,6 +26,25 @@ func (m *Module) emit(r *record, action events.Action, extra map[string]string) 
 	})
 	if err != nil {
 		return fmt.Errorf("log the event %s of container %s: %w", action, r.Name, err)
+	}
+	return nil
+}
+
+// emitMounts tells that a container begins or ends to use its volumes.
+func (m *Module) emitMounts(r *record, action events.Action) error {
+	for _, p := range r.Mounts {
+		if p.Type != mount.TypeVolume {
+			continue
+		}
+		attributes := map[string]string{"driver": p.Driver, "container": r.ID}
+		if action == events.ActionMount {
+			attributes["destination"], attributes["propagation"] = p.Destination, string(p.Propagation)
+			attributes["read/write"] = fmt.Sprint(p.RW)
+		}
+		err := m.events.Append(events.Message{Type: events.VolumeEventType, Action: action, Actor: events.Actor{ID: p.Name, Attributes: attributes}})
+		if err != nil {
+			return fmt.Errorf("log the event %s of volume %s: %w", action, p.Name, err)
+		}
 	}
 	return nil
 }

@@ -95,9 +95,10 @@ type Use struct {
 	Running bool
 }
 
-// ImageUsers gives the containers that were made from an image.
+// ImageUsers gives the containers that were made from an image or have it mounted.
 func (m *Module) ImageUsers(ctx context.Context, imageID string) ([]Use, error) {
-	records, err := m.query(ctx, `WHERE image_id = ? AND status <> 'removing' ORDER BY created`, imageID)
+	records, err := m.query(ctx, `WHERE (image_id = ?1 OR id IN (SELECT container FROM container_images WHERE image = ?1))
+		AND status <> 'removing' ORDER BY created`, imageID)
 	if err != nil {
 		return nil, err
 	}

@@ -150,6 +150,10 @@ func (v folderVolumes) Release(_ context.Context, id string, removeAnonymous boo
 	return nil
 }
 
+func (v folderVolumes) Attach(context.Context, string) ([]string, error) { return nil, nil }
+func (v folderVolumes) Detach(context.Context, string) error             { return nil }
+func (v folderVolumes) Attached(context.Context) ([]string, error)       { return nil, nil }
+
 type eventList struct {
 	mu   sync.Mutex
 	seen []string

@@ -143,6 +143,7 @@ func (m *Module) settleLocked(ctx context.Context, id string) error {
 	if err := m.recordEnd(ctx, r); err != nil {
 		return err
 	}
+	m.report(errors.Join(m.detachVolumes(ctx, r), m.emitMounts(r, events.ActionUnmount))) // the next sweep tries the first again
 	if r.HostConfig.AutoRemove {
 		return m.removeLocked(ctx, r, removeOptions{volumes: true, later: true})
 	}

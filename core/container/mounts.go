@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 
 	"github.com/nacre-sh/nacre/core/container/spec"
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
 // anonymousLabel marks a volume that was made for one container; docker's.
@@ -47,6 +49,11 @@ func (m *Module) planMounts(ctx context.Context, c *container.Config, hc *contai
 		p, err := parseMount(spec)
 		if err != nil {
 			return nil, err
+		}
+		if p.Type == mount.TypeImage {
+			if err := m.pinImage(ctx, &p); err != nil {
+				return nil, err
+			}
 		}
 		if err := t.ask(p); err != nil {
 			return nil, err
@@ -223,7 +230,9 @@ func parseMount(s mount.Mount) (mountPoint, error) {
 			return wrong("field Source must not be specified")
 		}
 		return tmpfsPoint(s.Target, tmpfsOptions(s))
-	case mount.TypeImage, mount.TypeCluster, mount.TypeNamedPipe:
+	case mount.TypeImage:
+		return parseImageMount(s, wrong)
+	case mount.TypeCluster, mount.TypeNamedPipe:
 		return mountPoint{}, errdefs.ErrNotImplemented.WithMessage("--mount type=" + string(s.Type) + " is not supported by nacre's own engine")
 	}
 	return mountPoint{}, invalid("mount type unknown: %q", s.Type)
@@ -245,6 +254,10 @@ func parseBindMount(s mount.Mount, wrong mountError) (mountPoint, error) {
 			p.Propagation = o.Propagation
 		}
 		p.Flat, p.CreateSrc = o.NonRecursive, o.CreateMountpoint
+		p.FlatRO, p.ForceRO = o.ReadOnlyNonRecursive, o.ReadOnlyForceRecursive
+		if (p.FlatRO || p.ForceRO) && p.RW {
+			return wrong("mount must be read-only for a read-only option of its submounts")
+		}
 	}
 	if _, err := os.Lstat(p.Source); errors.Is(err, fs.ErrNotExist) && !p.CreateSrc {
 		return wrong("bind source path does not exist: %s", s.Source)
@@ -263,15 +276,46 @@ func parseVolumeMount(s mount.Mount, wrong mountError) (mountPoint, error) {
 		return wrong("%q includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed", s.Source)
 	}
 	if o := s.VolumeOptions; o != nil {
-		if o.Subpath != "" {
-			return mountPoint{}, errdefs.ErrNotImplemented.WithMessage("--mount volume-subpath is not supported by nacre's own engine")
+		if o.Subpath != "" && !filepath.IsLocal(o.Subpath) {
+			return wrong("subpath must be a relative path within the volume")
 		}
-		if d := o.DriverConfig; d != nil && d.Name != "" && d.Name != "local" {
-			return mountPoint{}, errdefs.ErrNotImplemented.WithMessage("volume driver " + d.Name + " is not supported by nacre's own engine")
+		if o.Subpath != "" && s.Source == "" {
+			return wrong("must not set Subpath when using anonymous volumes")
 		}
-		p.NoCopy = o.NoCopy
+		if d := o.DriverConfig; d != nil {
+			if d.Name != "" && d.Name != "local" {
+				return mountPoint{}, errdefs.ErrNotImplemented.WithMessage("volume driver " + d.Name + " is not supported by nacre's own engine")
+			}
+			p.DriverOpts = d.Options
+		}
+		p.NoCopy, p.Subpath, p.Labels = o.NoCopy, o.Subpath, o.Labels
 	}
 	return p, nil
+}
+
+// parseImageMount reads --mount type=image: an image's files, read-only.
+func parseImageMount(s mount.Mount, wrong mountError) (mountPoint, error) {
+	if s.Source == "" {
+		return wrong("field Source must not be empty")
+	}
+	p := mountPoint{MountPoint: container.MountPoint{Type: mount.TypeImage, Source: s.Source, Destination: path.Clean(s.Target)}}
+	if o := s.ImageOptions; o != nil && o.Subpath != "" {
+		if !filepath.IsLocal(o.Subpath) {
+			return wrong("subpath must be a relative path within the image")
+		}
+		p.Subpath = o.Subpath
+	}
+	return p, nil
+}
+
+// pinImage remembers the layers of a mounted image, and which image it was.
+func (m *Module) pinImage(ctx context.Context, p *mountPoint) error {
+	image, err := m.images.Rootfs(ctx, p.Source, nil)
+	if err != nil {
+		return err
+	}
+	p.Lowers, p.Name = m.keepRootfs(image).LowerDirs, image.ImageID
+	return nil
 }
 
 func tmpfsOptions(s mount.Mount) string {
@@ -347,16 +391,19 @@ func (m *Module) makeVolumes(ctx context.Context, r *record, fill bool) error {
 		if p.Type != mount.TypeVolume {
 			continue
 		}
-		var labels map[string]string
+		labels := maps.Clone(p.Labels)
 		if p.Anonymous {
-			labels = map[string]string{anonymousLabel: ""}
+			if labels == nil {
+				labels = map[string]string{}
+			}
+			labels[anonymousLabel] = ""
 		}
-		v, made, err := m.volumes.Acquire(ctx, r.ID, p.Name, p.Driver, nil, labels)
+		v, made, err := m.volumes.Acquire(ctx, r.ID, p.Name, p.Driver, p.DriverOpts, labels)
 		if err != nil {
 			return err
 		}
 		p.Source = v.Mountpoint
-		if p.NoCopy || !fill && !made {
+		if p.NoCopy || p.Subpath != "" || len(v.Options) > 0 || !fill && !made {
 			continue
 		}
 		if err := m.volumes.Populate(ctx, p.Name, m.lowerDirs(r), p.Destination); err != nil {
@@ -366,17 +413,68 @@ func (m *Module) makeVolumes(ctx context.Context, r *record, fill bool) error {
 	return nil
 }
 
+// attachVolumes mounts the volumes whose driver options say what to mount, and
+// fills those that are empty. It tells whether there are any: then the shim
+// must look at the host's mounts afresh.
+func (m *Module) attachVolumes(ctx context.Context, r *record) (bool, error) {
+	attached, err := m.volumes.Attach(ctx, r.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range r.Mounts {
+		if p.Type != mount.TypeVolume || p.NoCopy || p.Subpath != "" || !slices.Contains(attached, p.Name) {
+			continue
+		}
+		if err := m.volumes.Populate(ctx, p.Name, m.lowerDirs(r), p.Destination); err != nil {
+			return true, err
+		}
+	}
+	return len(attached) > 0, nil
+}
+
+func (m *Module) detachVolumes(ctx context.Context, r *record) error {
+	if !slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume }) {
+		return nil
+	}
+	return m.volumes.Detach(ctx, r.ID)
+}
+
+// sources are the mounts that the shim must put together before it can bind
+// them: images, and folders within a volume, which only it can open without
+// following what a container may have changed meanwhile.
+func (m *Module) sources(r *record) (list []shimapi.Source) {
+	for i := range r.Mounts {
+		p := &r.Mounts[i]
+		target := m.sourceTarget(r.ID, i)
+		switch {
+		case p.Type == mount.TypeImage:
+			list = append(list, shimapi.Source{Lower: m.absolute(p.Lowers), Subpath: p.Subpath, Target: target})
+		case p.Type == mount.TypeVolume && p.Subpath != "":
+			list = append(list, shimapi.Source{Lower: []string{p.Source}, Subpath: p.Subpath, Target: target})
+		}
+	}
+	return list
+}
+
+func (m *Module) sourceTarget(id string, i int) string {
+	return filepath.Join(m.paths.ContainerRun(id), "source-"+strconv.Itoa(i))
+}
+
 // specMounts resolves the mounts on this host for one start.
-func specMounts(points []mountPoint) ([]spec.Mount, error) {
+func (m *Module) specMounts(r *record) ([]spec.Mount, error) {
 	var mounts []spec.Mount
-	for _, p := range points {
+	for i, p := range r.Mounts {
 		if p.CreateSrc {
 			if err := os.MkdirAll(p.Source, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 				return nil, fmt.Errorf("error while creating mount source path '%s': %w", p.Source, err)
 			}
 		}
-		mo := spec.Mount{Type: string(p.Type), Source: p.Source, Destination: p.Destination, ReadOnly: !p.RW,
-			Options: p.Options, Recursive: !p.Flat}
+		source := p.Source
+		if p.Type == mount.TypeImage || p.Type == mount.TypeVolume && p.Subpath != "" {
+			source = m.sourceTarget(r.ID, i)
+		}
+		mo := spec.Mount{Type: string(p.Type), Source: source, Destination: p.Destination, ReadOnly: !p.RW,
+			Options: p.Options, Recursive: !p.Flat, FlatReadOnly: p.FlatRO, ForceReadOnly: p.ForceRO}
 		if p.Propagation != "" {
 			mo.Options = append(slices.Clone(mo.Options), string(p.Propagation))
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 
 	"github.com/nacre-sh/nacre/core/backend"
@@ -60,6 +61,13 @@ type mountPoint struct {
 	Options   []string `json:",omitempty"` // of a tmpfs
 	Flat      bool     `json:",omitempty"` // do not bind submounts
 	CreateSrc bool     `json:",omitempty"` // a host folder that is made when it is missing
+	FlatRO    bool     `json:",omitempty"` // read-only does not extend to submounts
+	ForceRO   bool     `json:",omitempty"` // and where it must but cannot, the start fails
+	Subpath   string   `json:",omitempty"` // below a volume or image
+	Lowers    []string `json:",omitempty"` // of an image, as in rootfs
+
+	DriverOpts map[string]string `json:",omitempty"` // of a volume that is made for this mount
+	Labels     map[string]string `json:",omitempty"`
 }
 
 var schema = store.Module{Name: "container", Steps: []string{`
@@ -82,6 +90,21 @@ CREATE TABLE containers (
 ) WITHOUT ROWID;
 CREATE INDEX containers_image ON containers (image_id);
 CREATE INDEX containers_status ON containers (status);
+`, `
+CREATE TABLE container_images ( -- images that are mounted into containers
+	image     TEXT NOT NULL,
+	container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+	PRIMARY KEY (image, container)
+) WITHOUT ROWID;
+CREATE INDEX container_images_container ON container_images (container);
+CREATE TABLE container_trash ( -- rows of containers that are being removed, and can still come back
+	id         TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE,
+	name       TEXT NOT NULL,
+	status     TEXT NOT NULL,
+	operation  TEXT NOT NULL,
+	removed_at INTEGER NOT NULL,
+	size       INTEGER NOT NULL DEFAULT -1 -- bytes of the writable layer and the log; -1: not measured
+) WITHOUT ROWID;
 `}}
 
 // specColumn is the part of a record that is written once and read whole.
@@ -153,10 +176,27 @@ func (m *Module) insert(ctx context.Context, r *record) error {
 	if err != nil {
 		return fmt.Errorf("record container %s: %w", r.Name, err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 1 {
-		return err
+	n, err := res.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("record container %s: %w", r.Name, err)
 	}
-	return m.nameTaken(ctx, r.Name)
+	if n == 0 {
+		return m.nameTaken(ctx, r.Name)
+	}
+	return m.insertImages(ctx, r)
+}
+
+// insertImages remembers the images that are mounted, for those who remove images.
+func (m *Module) insertImages(ctx context.Context, r *record) error {
+	for _, p := range r.Mounts {
+		if p.Type != mount.TypeImage {
+			continue
+		}
+		if _, err := m.db.ExecContext(ctx, `INSERT OR IGNORE INTO container_images (image, container) VALUES (?, ?)`, p.Name, r.ID); err != nil {
+			return fmt.Errorf("record container %s: %w", r.Name, err)
+		}
+	}
+	return nil
 }
 
 func (m *Module) nameTaken(ctx context.Context, name string) error {
@@ -288,9 +328,11 @@ func (m *Module) keepRootfs(root backend.Rootfs) rootfs {
 	return kept
 }
 
-func (m *Module) lowerDirs(r *record) []string {
-	dirs := make([]string, len(r.Rootfs.LowerDirs))
-	for i, dir := range r.Rootfs.LowerDirs {
+func (m *Module) lowerDirs(r *record) []string { return m.absolute(r.Rootfs.LowerDirs) }
+
+func (m *Module) absolute(kept []string) []string {
+	dirs := make([]string, len(kept))
+	for i, dir := range kept {
 		if !filepath.IsAbs(dir) {
 			dir = filepath.Join(m.paths.Data, dir)
 		}

@@ -40,6 +40,10 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 	if err := m.makeVolumes(ctx, r, false); err != nil {
 		return nil, err
 	}
+	fresh, err := m.attachVolumes(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	log, err := logDriver(r.HostConfig.LogConfig, m.logPath(r.ID))
 	if err != nil {
 		return nil, err
@@ -60,6 +64,7 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 			Lower: m.lowerDirs(r), Upper: filepath.Join(dir, upperDir), Work: filepath.Join(dir, workDir),
 			Target: filepath.Join(dir, rootfsDir), ReadOnly: hc.ReadonlyRootfs, Volatile: hc.AutoRemove,
 		},
+		FreshMounts: fresh, Sources: m.sources(r),
 		CgroupParent: hc.CgroupParent,
 		Terminal:     r.Config.Tty, OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce, ConsoleSize: hc.ConsoleSize,
 		Log:        log,
@@ -75,7 +80,7 @@ func (m *Module) specInput(ctx context.Context, r *record, b *binding) (spec.Inp
 	if err != nil {
 		return spec.Input{}, err
 	}
-	mounts, err := specMounts(r.Mounts)
+	mounts, err := m.specMounts(r)
 	if err != nil {
 		return spec.Input{}, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nacre-sh/nacre/core/backend"
@@ -53,6 +54,7 @@ func (m *Module) startContainer(ctx context.Context, id string) error {
 		return m.startFailed(ctx, l.record, err)
 	}
 	m.bound.started(id, b)
+	m.report(m.emitMounts(l.record, events.ActionMount))
 	return nil
 }
 
@@ -162,7 +164,7 @@ func (m *Module) startFailed(ctx context.Context, r *record, cause error) error 
 	if r.Status == exited {
 		r.FinishedAt = time.Now().UTC()
 	}
-	errs := []error{cause, m.networks.Disconnect(ctx, r.ID)}
+	errs := []error{cause, m.networks.Disconnect(ctx, r.ID), m.detachVolumes(ctx, r)}
 	if r.HostConfig.AutoRemove {
 		errs = append(errs, m.removeLocked(ctx, r, removeOptions{volumes: true, later: true}))
 	} else {

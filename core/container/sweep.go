@@ -17,7 +17,7 @@ import (
 func (m *Module) sweep() {
 	defer m.trace.span("sweep")()
 	ctx := context.WithoutCancel(m.background)
-	m.report(errors.Join(m.sweepRecords(ctx), m.sweepFolders(ctx)))
+	m.report(errors.Join(m.sweepRecords(ctx), m.sweepFolders(ctx), m.sweepVolumes(ctx)))
 }
 
 func (m *Module) sweepRecords(ctx context.Context) error {
@@ -93,4 +93,34 @@ func (m *Module) sweepFolders(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sweepVolumes ends the mounts of containers that do not run: of a start that
+// was killed before anything ran, or of one that is gone.
+func (m *Module) sweepVolumes(ctx context.Context) error {
+	ids, err := m.volumes.Attached(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, m.detachIfIdle(ctx, id))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Module) detachIfIdle(ctx context.Context, id string) error {
+	unlock, err := m.lock(ctx, id) // no start is on its way
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r, err := m.byID(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return errors.Join(m.volumes.Detach(ctx, id), os.RemoveAll(m.paths.ContainerRun(id)))
+	}
+	if err != nil || r.Status == running {
+		return err
+	}
+	return m.volumes.Detach(ctx, id)
 }

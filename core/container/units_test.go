@@ -180,7 +180,11 @@ func TestParseMount(t *testing.T) {
 		"field Target must not be empty":              {Type: mount.TypeVolume},
 		"field Source must not be specified":          {Type: mount.TypeTmpfs, Source: "/x", Target: "/y"},
 		"mount type unknown":                          {Type: "cloud", Target: "/y"},
-		"--mount type=image is not supported":         {Type: mount.TypeImage, Source: "i", Target: "/y"},
+		"--mount type=cluster is not supported":       {Type: mount.TypeCluster, Source: "i", Target: "/y"},
+		"subpath must be a relative path within the image": {Type: mount.TypeImage, Source: "i", Target: "/y",
+			ImageOptions: &mount.ImageOptions{Subpath: "/etc"}},
+		"subpath must be a relative path within the volume": {Type: mount.TypeVolume, Source: "vol", Target: "/y",
+			VolumeOptions: &mount.VolumeOptions{Subpath: "a/../../b"}},
 	} {
 		if _, err := parseMount(m); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)

@@ -27,7 +27,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	if err != nil {
 		return api.Backends{}, err
 	}
-	volumes, err := volume.New(ctx, e.store)
+	volumes, err := volume.New(ctx, volume.Options{Store: e.store, Events: e.events})
 	if err != nil {
 		return api.Backends{}, err
 	}

@@ -133,7 +133,16 @@ func (c *container) prepare(start *shimapi.Start) error {
 	if err := prepareRoot(&start.Rootfs, c.bind.RunDir); err != nil {
 		return err
 	}
-	c.mounted = c.worker.begin(func() error { return mountRoot(start.Rootfs) })
+	if start.FreshMounts {
+		c.worker.close()
+		c.worker = newWorker()
+	}
+	c.mounted = c.worker.begin(func() error {
+		if err := mountRoot(start.Rootfs); err != nil {
+			return err
+		}
+		return mountSources(start.Sources)
+	})
 	c.completeSpec(start)
 	c.mu.Lock()
 	defer c.mu.Unlock()

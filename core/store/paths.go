@@ -79,6 +79,9 @@ func (p Paths) Events() string { return filepath.Join(p.Exec, "events.jsonl") }
 // Mirrors is the list of mirrors, one TOML file that every pull reads afresh.
 func (p Paths) Mirrors() string { return filepath.Join(p.Data, "mirrors.toml") }
 
+// TrashSettings says how long removed things wait, and how much may wait.
+func (p Paths) TrashSettings() string { return filepath.Join(p.Data, "trash.json") }
+
 // Temp is scratch space on the data root's file system, so that a rename into place is atomic.
 func (p Paths) Temp() string { return filepath.Join(p.Data, "tmp") }
 

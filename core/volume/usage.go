@@ -12,7 +12,8 @@ import (
 )
 
 // VolumeUsage lists all volumes with their size in bytes and the number of
-// containers that use them. It reads every volume's folders.
+// containers that use them. It reads every volume's folders. As in docker,
+// volumes with driver options are left out: their files lie elsewhere.
 func (v *Volumes) VolumeUsage(ctx context.Context) ([]volume.Volume, error) {
 	all, err := query(ctx, v.store.DB, "")
 	if err != nil {
@@ -20,6 +21,9 @@ func (v *Volumes) VolumeUsage(ctx context.Context) ([]volume.Volume, error) {
 	}
 	list := make([]volume.Volume, 0, len(all))
 	for _, r := range all {
+		if len(r.options) > 0 {
+			continue
+		}
 		size, err := treeSize(ctx, v.mountpoint(r.name))
 		if err != nil {
 			return nil, fmt.Errorf("size of volume %s: %w", r.name, err)

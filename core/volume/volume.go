@@ -21,10 +21,12 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/volume"
 
 	"github.com/nacre-sh/nacre/core/filter"
 	"github.com/nacre-sh/nacre/core/store"
+	"github.com/nacre-sh/nacre/core/trash"
 )
 
 const (
@@ -46,19 +48,51 @@ CREATE TABLE volume_users (
 	PRIMARY KEY (volume, container)
 ) WITHOUT ROWID;
 CREATE INDEX volume_users_container ON volume_users (container);
+`, `
+ALTER TABLE volumes ADD COLUMN options TEXT NOT NULL DEFAULT ''; -- JSON object, of the driver
+CREATE TABLE volume_mounts ( -- running containers that need what the options say mounted
+	volume    TEXT NOT NULL,
+	container TEXT NOT NULL,
+	PRIMARY KEY (volume, container)
+) WITHOUT ROWID;
+CREATE INDEX volume_mounts_container ON volume_mounts (container);
+CREATE TABLE volume_trash (
+	folder     TEXT PRIMARY KEY, -- where the files wait
+	name       TEXT NOT NULL,
+	created    INTEGER NOT NULL,
+	labels     TEXT NOT NULL,
+	options    TEXT NOT NULL,
+	operation  TEXT NOT NULL,
+	removed_at INTEGER NOT NULL,
+	size       INTEGER NOT NULL DEFAULT -1 -- bytes; -1: not measured
+) WITHOUT ROWID;
 `}}
+
+// Events is told what happened.
+type Events interface {
+	Append(events.Message) error
+}
+
+// Options is what the module works with. Only the store is needed.
+type Options struct {
+	Store    *store.Store
+	Events   Events      // nil: events go nowhere
+	Settings *trash.File // nil: removed volumes do not wait
+}
 
 // Volumes is one engine's volumes.
 type Volumes struct {
-	store *store.Store
+	store    *store.Store
+	events   Events
+	settings *trash.File
 }
 
 // New prepares the records.
-func New(ctx context.Context, st *store.Store) (*Volumes, error) {
-	if err := st.Migrate(ctx, schema); err != nil {
+func New(ctx context.Context, o Options) (*Volumes, error) {
+	if err := o.Store.Migrate(ctx, schema); err != nil {
 		return nil, err
 	}
-	return &Volumes{store: st}, nil
+	return &Volumes{store: o.Store, events: o.Events, settings: o.Settings}, nil
 }
 
 // record is a volume as remembered.
@@ -66,7 +100,8 @@ type record struct {
 	name    string
 	created time.Time
 	labels  map[string]string
-	users   []string // container ids
+	options map[string]string // of the driver; none: a plain folder
+	users   []string          // container ids
 }
 
 func (r record) anonymous() bool {
@@ -77,7 +112,7 @@ func (r record) anonymous() bool {
 func (v *Volumes) describe(r record) volume.Volume {
 	return volume.Volume{
 		Name: r.name, Driver: localDriver, Scope: "local", Mountpoint: v.mountpoint(r.name),
-		CreatedAt: r.created.Format(time.RFC3339), Labels: r.labels,
+		CreatedAt: r.created.Format(time.RFC3339), Labels: r.labels, Options: r.options,
 	}
 }
 
@@ -124,20 +159,17 @@ func (v *Volumes) VolumeCreate(ctx context.Context, req volume.CreateRequest) (v
 	return vol, err
 }
 
-// VolumeRemove removes a volume and its files. Errors are errdefs.ErrNotFound
-// (none with force) and errdefs.ErrConflict while a container, running or not,
-// uses it, which force does not change.
+// VolumeRemove removes a volume; its files wait in the trash, where that is on.
+// Errors are errdefs.ErrNotFound (none with force) and errdefs.ErrConflict
+// while a container, running or not, uses it, which force does not change.
 func (v *Volumes) VolumeRemove(ctx context.Context, name string, force bool) error {
-	var removed string
+	var gone removed
 	err := v.transaction(ctx, func(tx *sql.Tx) error {
-		r, err := get(ctx, tx, name)
+		r, err := removable(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if len(r.users) > 0 {
-			return errdefs.ErrConflict.WithMessage(fmt.Sprintf("remove %s: volume is in use - [%s]", name, strings.Join(r.users, ", ")))
-		}
-		removed, err = v.remove(ctx, tx, name)
+		gone, err = v.remove(ctx, tx, r)
 		return err
 	})
 	if force && errdefs.IsNotFound(err) {
@@ -146,13 +178,22 @@ func (v *Volumes) VolumeRemove(ctx context.Context, name string, force bool) err
 	if err != nil {
 		return err
 	}
-	return v.erase(removed)
+	return v.finish(ctx, gone)
+}
+
+// removable finds a volume that nothing keeps.
+func removable(ctx context.Context, q querier, name string) (record, error) {
+	r, err := get(ctx, q, name)
+	if err == nil && len(r.users) > 0 {
+		err = errdefs.ErrConflict.WithMessage(fmt.Sprintf("remove %s: volume is in use - [%s]", name, strings.Join(r.users, ", ")))
+	}
+	return r, err
 }
 
 // Acquire marks a volume as used by a container and creates it where it is
 // missing; an empty name makes a new anonymous volume. A volume in use cannot
-// be removed. Errors are errdefs.ErrInvalidArgument, errdefs.ErrNotFound for
-// an unknown driver and errdefs.ErrNotImplemented for options of it.
+// be removed. Errors are errdefs.ErrInvalidArgument, also for options that mean
+// nothing, and errdefs.ErrNotFound for an unknown driver.
 func (v *Volumes) Acquire(ctx context.Context, containerID, name, driver string, options, labels map[string]string) (vol volume.Volume, created bool, err error) {
 	return v.ensure(ctx, request{name: name, driver: driver, options: options, labels: labels, user: containerID})
 }
@@ -160,7 +201,7 @@ func (v *Volumes) Acquire(ctx context.Context, containerID, name, driver string,
 // Release ends a container's use of all its volumes; with removeAnonymous,
 // those that were made for it without a name go, unless another one uses them.
 func (v *Volumes) Release(ctx context.Context, containerID string, removeAnonymous bool) error {
-	var removed []string
+	var gone []removed
 	err := v.transaction(ctx, func(tx *sql.Tx) error {
 		used, err := query(ctx, tx, `WHERE name IN (SELECT volume FROM volume_users WHERE container = ?)`, containerID)
 		if err != nil {
@@ -176,22 +217,18 @@ func (v *Volumes) Release(ctx context.Context, containerID string, removeAnonymo
 			if !removeAnonymous || !r.anonymous() || len(r.users) > 1 {
 				continue
 			}
-			folder, err := v.remove(ctx, tx, r.name)
+			one, err := v.remove(ctx, tx, r)
 			if err != nil {
 				return err
 			}
-			removed = append(removed, folder)
+			gone = append(gone, one)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, folder := range removed {
-		errs = append(errs, v.erase(folder))
-	}
-	return errors.Join(errs...)
+	return v.finish(ctx, gone...)
 }
 
 // request asks for a volume.
@@ -215,6 +252,9 @@ func (v *Volumes) ensure(ctx context.Context, req request) (vol volume.Volume, c
 	err = v.transaction(ctx, func(tx *sql.Tx) error {
 		r, err := get(ctx, tx, req.name)
 		if errdefs.IsNotFound(err) {
+			if err := v.settle(ctx, tx, req.name); err != nil {
+				return err
+			}
 			created = true
 			r, err = create(ctx, tx, req)
 		}
@@ -234,6 +274,9 @@ func (v *Volumes) ensure(ctx context.Context, req request) (vol volume.Volume, c
 		}
 		return nil
 	})
+	if err == nil && created {
+		err = v.emit(events.ActionCreate, vol.Name, nil)
+	}
 	return vol, created, err
 }
 
@@ -250,14 +293,7 @@ func (req request) validate() error {
 	if req.driver != "" && req.driver != localDriver {
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("create %s: error looking up volume plugin %s: plugin %q not found", req.name, req.driver, req.driver))
 	}
-	for key := range req.options {
-		switch key {
-		case "type", "o", "device", "size":
-			return errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("create %s: option %q of the local volume driver is not supported yet", req.name, key))
-		}
-		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("create %s: invalid option: %q", req.name, key))
-	}
-	return nil
+	return validateOptions(req.name, req.options)
 }
 
 // newName is docker's kind of name for an anonymous volume.
@@ -268,12 +304,17 @@ func newName() string {
 }
 
 func create(ctx context.Context, tx *sql.Tx, req request) (record, error) {
-	r := record{name: req.name, created: time.Now(), labels: req.labels}
+	r := record{name: req.name, created: time.Now(), labels: req.labels, options: req.options}
 	labels, err := json.Marshal(r.labels)
 	if err != nil {
 		return r, fmt.Errorf("create volume %s: %w", r.name, err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO volumes (name, created, labels) VALUES (?, ?, ?)`, r.name, r.created.UnixNano(), labels)
+	options, err := marshalOptions(r.options)
+	if err != nil {
+		return r, fmt.Errorf("create volume %s: %w", r.name, err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO volumes (name, created, labels, options) VALUES (?, ?, ?, ?)`,
+		r.name, r.created.UnixNano(), labels, options)
 	if err != nil {
 		return r, fmt.Errorf("create volume %s: %w", r.name, err)
 	}
@@ -305,36 +346,6 @@ func (v *Volumes) makeFolder(name string) error {
 	return nil
 }
 
-// remove takes a volume out of the records and its folder out of the way; the
-// files are erased when the transaction has succeeded.
-func (v *Volumes) remove(ctx context.Context, tx *sql.Tx, name string) (folder string, err error) {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM volumes WHERE name = ?`, name); err != nil {
-		return "", fmt.Errorf("remove volume %s: %w", name, err)
-	}
-	root, err := os.OpenRoot(v.store.Paths.Volumes())
-	if err != nil {
-		return "", fmt.Errorf("remove volume %s: %w", name, err)
-	}
-	defer root.Close()
-	folder = removedPrefix + newName()
-	if err := root.Rename(name, folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("remove volume %s: %w", name, err)
-	}
-	return folder, nil
-}
-
-func (v *Volumes) erase(folder string) error {
-	root, err := os.OpenRoot(v.store.Paths.Volumes())
-	if err != nil {
-		return fmt.Errorf("erase the files of a removed volume: %w", err)
-	}
-	defer root.Close()
-	if err := root.RemoveAll(folder); err != nil {
-		return fmt.Errorf("erase the files of a removed volume: %w", err)
-	}
-	return nil
-}
-
 func (v *Volumes) transaction(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := v.store.DB.BeginTx(ctx, nil)
 	if err != nil {
@@ -346,6 +357,35 @@ func (v *Volumes) transaction(ctx context.Context, do func(*sql.Tx) error) error
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("change volumes: %w", err)
+	}
+	return nil
+}
+
+// unmarshal reads the columns that are JSON.
+func (r *record) unmarshal(labels, options []byte) error {
+	if err := json.Unmarshal(labels, &r.labels); err != nil || len(options) == 0 {
+		return err
+	}
+	return json.Unmarshal(options, &r.options)
+}
+
+func marshalOptions(options map[string]string) (string, error) {
+	if len(options) == 0 {
+		return "", nil
+	}
+	raw, err := json.Marshal(options)
+	return string(raw), err
+}
+
+func (v *Volumes) emit(action events.Action, name string, extra map[string]string) error {
+	if v.events == nil {
+		return nil
+	}
+	attributes := map[string]string{"driver": localDriver}
+	maps.Copy(attributes, extra)
+	err := v.events.Append(events.Message{Type: events.VolumeEventType, Action: action, Actor: events.Actor{ID: name, Attributes: attributes}})
+	if err != nil {
+		return fmt.Errorf("log the event %s of volume %s: %w", action, name, err)
 	}
 	return nil
 }
@@ -366,7 +406,7 @@ func get(ctx context.Context, q querier, name string) (record, error) {
 }
 
 func query(ctx context.Context, q querier, where string, args ...any) ([]record, error) {
-	rows, err := q.QueryContext(ctx, `SELECT name, created, labels, container FROM volumes LEFT JOIN volume_users ON volume = name `+
+	rows, err := q.QueryContext(ctx, `SELECT name, created, labels, options, container FROM volumes LEFT JOIN volume_users ON volume = name `+
 		where+` ORDER BY name, container`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read volumes: %w", err)
@@ -376,14 +416,14 @@ func query(ctx context.Context, q querier, where string, args ...any) ([]record,
 	for rows.Next() {
 		var r record
 		var created int64
-		var labels []byte
+		var labels, options []byte
 		var user sql.NullString
-		if err := rows.Scan(&r.name, &created, &labels, &user); err != nil {
+		if err := rows.Scan(&r.name, &created, &labels, &options, &user); err != nil {
 			return nil, fmt.Errorf("read volumes: %w", err)
 		}
 		if len(all) == 0 || all[len(all)-1].name != r.name {
 			r.created = time.Unix(0, created)
-			if err := json.Unmarshal(labels, &r.labels); err != nil {
+			if err := r.unmarshal(labels, options); err != nil {
 				return nil, fmt.Errorf("read volume %s: %w", r.name, err)
 			}
 			all = append(all, r)

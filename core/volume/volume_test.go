@@ -23,7 +23,7 @@ func newVolumes(t *testing.T) *Volumes {
 	st, err := store.Open(context.Background(), store.Paths{Data: filepath.Join(root, "data"), Exec: filepath.Join(root, "run")})
 	check(t, err)
 	t.Cleanup(func() { st.Close() })
-	v, err := New(t.Context(), st)
+	v, err := New(t.Context(), Options{Store: st})
 	check(t, err)
 	return v
 }
@@ -87,7 +87,8 @@ func TestRefusedRequests(t *testing.T) {
 		{volume.CreateRequest{Name: "x"}, errdefs.IsInvalidArgument, "volume name is too short"},
 		{volume.CreateRequest{Name: "ok", Driver: "nfs"}, errdefs.IsNotFound, `plugin "nfs" not found`},
 		{volume.CreateRequest{Name: "ok", DriverOpts: map[string]string{"colour": "red"}}, errdefs.IsInvalidArgument, `create ok: invalid option: "colour"`},
-		{volume.CreateRequest{Name: "ok", DriverOpts: map[string]string{"type": "nfs"}}, errdefs.IsNotImplemented, `option "type"`},
+		{volume.CreateRequest{Name: "ok", DriverOpts: map[string]string{"type": "nfs"}}, errdefs.IsInvalidArgument, `create ok: missing required option: "device"`},
+		{volume.CreateRequest{Name: "ok", DriverOpts: map[string]string{"size": "1g"}}, errdefs.IsInvalidArgument, "quota size requested but no quota support"},
 	} {
 		_, err := v.VolumeCreate(t.Context(), c.req)
 		if err == nil || !c.class(err) || !strings.Contains(err.Error(), c.says) {

@@ -25,6 +25,7 @@ var modules = []string{"image", "container", "network", "volume", "build", "mirr
 
 func rules() []rule {
 	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access", "core/thread"}
+	shared = append(shared, "core/trash")
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
@@ -33,6 +34,7 @@ func rules() []rule {
 		{"core/backend", []string{"core/filter"}},
 		{"core/config", []string{"core/backend"}},
 		{"core/access", []string{"core/config"}},
+		{"core/trash", []string{"core/backend"}},
 		{"core/api", []string{"core/api…", "core/backend", "core/filter"}},
 		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi"}},
 		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event"}},

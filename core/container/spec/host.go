@@ -15,6 +15,8 @@ type Host struct {
 	CgroupV2     bool     // the unified hierarchy is at /sys/fs/cgroup
 	Capabilities []string // CAP_…, the bounding set of this process: nothing above it can be given
 	Sysctls      map[string]bool
+
+	RecursiveReadOnly bool // submounts can be made read-only with their mount (mount_setattr)
 }
 
 // namespaced sysctls that docker sets where the kernel has them.
@@ -30,6 +32,7 @@ func ReadHost() (Host, error) {
 	if err := unix.Statfs("/sys/fs/cgroup", &st); err == nil {
 		h.CgroupV2 = st.Type == unix.CGROUP2_SUPER_MAGIC
 	}
+	h.RecursiveReadOnly = unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{}) != unix.ENOSYS
 	last, err := capability.LastCap()
 	if err != nil {
 		return Host{}, fmt.Errorf("read the kernel's capabilities: %w", err)

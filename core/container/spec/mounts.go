@@ -95,20 +95,25 @@ func (b *builder) userMounts() []specs.Mount {
 		case "tmpfs":
 			mounts = append(mounts, specs.Mount{Destination: m.Destination, Type: "tmpfs", Source: "tmpfs", Options: m.Options})
 		default:
-			mounts = append(mounts, specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Source, Options: bindOptions(m)})
+			mounts = append(mounts, specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Source, Options: bindOptions(m, b.in.Host.RecursiveReadOnly)})
 		}
 	}
 	return mounts
 }
 
-func bindOptions(m Mount) []string {
-	bind, readOnly := "bind", "ro"
+// bindOptions: read-only covers submounts where the kernel can do that
+// (mount_setattr, Linux 5.12), unless told otherwise; so does docker.
+func bindOptions(m Mount, recursiveReadOnly bool) []string {
+	options := []string{"bind"}
 	if m.Recursive {
-		bind, readOnly = "rbind", "rro"
+		options[0] = "rbind"
 	}
-	options := []string{bind}
-	if m.ReadOnly {
-		options = append(options, readOnly)
+	switch {
+	case !m.ReadOnly:
+	case m.ForceReadOnly, m.Recursive && !m.FlatReadOnly && recursiveReadOnly:
+		options = append(options, "rro")
+	default:
+		options = append(options, "ro")
 	}
 	return append(options, m.Options...)
 }

@@ -29,6 +29,9 @@ type Mount struct {
 	ReadOnly    bool     //
 	Options     []string // further mount options: propagation, size=…, mode=…
 	Recursive   bool     // bind submounts too
+
+	FlatReadOnly  bool // read-only does not extend to submounts
+	ForceReadOnly bool // it must, or the start fails
 }
 
 // Input is everything that decides how a container runs.

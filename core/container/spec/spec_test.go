@@ -29,7 +29,7 @@ var accounts = files(map[string]string{
 	"/etc/group":  "root:x:0:\nwheel:x:10:root,web\nvideo:x:44:\n",
 })
 
-var testHost = Host{Capabilities: []string{"CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"}, Sysctls: map[string]bool{sysctlPortStart: true}}
+var testHost = Host{Capabilities: []string{"CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"}, Sysctls: map[string]bool{sysctlPortStart: true}, RecursiveReadOnly: true}
 
 func build(t *testing.T, change func(*Input)) *specs.Spec {
 	t.Helper()
@@ -246,6 +246,7 @@ func TestUserMountsReplaceOursAndParentsComeFirst(t *testing.T) {
 		in.Mounts = []Mount{
 			{Type: "bind", Source: "/host/deep", Destination: "/a/b/c", ReadOnly: true, Recursive: true, Options: []string{"rprivate"}},
 			{Type: "bind", Source: "/host/a", Destination: "/a"},
+			{Type: "bind", Source: "/host/f", Destination: "/flat", ReadOnly: true, Recursive: true, FlatReadOnly: true},
 			{Type: "tmpfs", Destination: "/dev/shm", Options: []string{"size=1m"}},
 			{Type: "bind", Source: "/host/hosts", Destination: "/etc/hosts"},
 		}
@@ -258,6 +259,9 @@ func TestUserMountsReplaceOursAndParentsComeFirst(t *testing.T) {
 	}
 	if m := mountAt(s, "/a/b/c"); !slices.Equal(m.Options, []string{"rbind", "rro", "rprivate"}) {
 		t.Errorf("/a/b/c: %v", m.Options)
+	}
+	if m := mountAt(s, "/flat"); !slices.Equal(m.Options, []string{"rbind", "ro"}) {
+		t.Errorf("/flat: %v", m.Options)
 	}
 	at := func(dest string) int {
 		return slices.IndexFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == dest })

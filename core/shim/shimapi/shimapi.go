@@ -60,7 +60,11 @@ type Start struct {
 	// An empty Linux.CgroupsPath becomes /<CgroupParent>/<id>.
 	Spec   *specs.Spec
 	Rootfs Rootfs
-	Files  []File // written by the engine for this container and bind-mounted by Spec (hosts, resolv.conf, hostname)
+	// Sources are folders that are put together for Spec's binds before anything
+	// runs. FreshMounts: what the host has mounted since the Bind matters.
+	Sources     []Source
+	FreshMounts bool
+	Files       []File // written by the engine for this container and bind-mounted by Spec (hosts, resolv.conf, hostname)
 
 	CgroupParent string // docker's --cgroup-parent; empty: nacre
 	Terminal     bool
@@ -75,6 +79,15 @@ type Start struct {
 	EventLog    string  // events.jsonl that start (each, so that none comes after its die), die, oom and detach are appended to; empty: none
 	Name, Image string  // for events
 	Labels      map[string]string
+}
+
+// Source is a folder that is mounted on Target, an empty folder in the run
+// folder: several Lower as a read-only overlay, topmost first, one as it is, or
+// the Subpath within, which cannot lead out of it.
+type Source struct {
+	Lower   []string
+	Subpath string
+	Target  string
 }
 
 // Rootfs is the container's root, mounted in the shim's own mount namespace,
