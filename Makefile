@@ -37,6 +37,7 @@ build: deps-build programs
 # done by core/runtime/libseccomp.
 programs:
 	go build -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre ./cmd/nacre
+	go build -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre-registry ./cmd/nacre-registry
 	CGO_ENABLED=1 PKG_CONFIG=$(CURDIR)/core/runtime/libseccomp/pkg-config GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build \
 		-ldflags '-s -w -extldflags "-static"' -o $(GOBIN)/nacre-shim ./cmd/nacre-shim
 
@@ -59,7 +60,7 @@ bench: deps-bench build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre
 	install -m 0755 $(GOBIN)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
-	install -m 0755 $(GOBIN)/nacre-shim $(DESTDIR)$(PREFIX)/libexec/nacre/nacre-shim
+	install -m 0755 $(GOBIN)/nacre-shim $(GOBIN)/nacre-registry $(DESTDIR)$(PREFIX)/libexec/nacre/
 
 clean:
 	rm -rf $(GOBIN)

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":     status,
 			"eventually": eventually,
+			"envfile":    envfile,
 		},
 	})
 }
@@ -186,4 +187,12 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s: still %v", args[0], err)
 		}
 	}
+}
+
+// envfile sets a variable to what a file says: `envfile NAME FILE`.
+func envfile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: envfile NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/nacre-sh/nacre/plugins/builtin/lua"
 	"github.com/nacre-sh/nacre/plugins/builtin/mirror"
 	"github.com/nacre-sh/nacre/plugins/builtin/plugin"
+	"github.com/nacre-sh/nacre/plugins/builtin/registry"
 	"github.com/nacre-sh/nacre/plugins/builtin/xargs"
 	"github.com/nacre-sh/nacre/plugins/discover"
 	"github.com/nacre-sh/nacre/repl"
@@ -86,6 +87,7 @@ func (p *program) builtins() []plugins.Plugin {
 		docker.New(docker.Options{Version: version, Flags: p.options.flags, Except: []string{"bake", "plugin"}}),
 		xargs.Plugin{},
 		mirror.Plugin{},
+		registry.Plugin{},
 		boot.Plugin{Self: os.Executable},
 		plugin.Plugin{},
 		lua.New(scripts.Files(), discover.ConfigDir(p.environment)),

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,6 +47,9 @@ func judgeAbout(host string, err error) (why string, class error) {
 	return why, class
 }
 
+// notTLS is Go's word for a server that speaks plain HTTP.
+const notTLS = "http: server gave HTTP response to HTTPS client"
+
 // judge finds an error's class and the words for it.
 func judge(host string, err error) (why string, class error) {
 	var answer *transport.Error
@@ -58,8 +62,14 @@ func judge(host string, err error) (why string, class error) {
 		return fault.Error(), errdefs.Resolve(fault)
 	case errors.As(err, &answer):
 		return judgeAnswer(host, answer)
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return fmt.Sprintf("Get \"https://%s/v2/\": http: server gave HTTP response to HTTPS client\n%s", host, access.HintInsecure(host)), errdefs.ErrUnavailable
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return host + " broke off in the middle of an answer: " + err.Error(), errdefs.ErrUnavailable
+	case strings.Contains(err.Error(), notTLS+"; "):
+		// Both schemes were tried, and this is what the second gave.
+		_, second, _ := strings.Cut(err.Error(), notTLS+"; ")
+		return host + ": " + second, errdefs.ErrUnavailable
+	case strings.Contains(err.Error(), notTLS):
+		return fmt.Sprintf("Get \"https://%s/v2/\": %s\n%s", host, notTLS, access.HintInsecure(host)), errdefs.ErrUnavailable
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return fmt.Sprintf("%s\n%s", cause(err), access.HintCA(host)), errdefs.ErrUnavailable
 	case errors.As(err, &syntax), errors.As(err, &kind):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -47,10 +48,10 @@ func (c *session) inspect(named reference.Named) (backend.RemoteImage, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Digest, out.MediaType, out.Manifest = top.Digest.String(), string(top.MediaType), top.Manifest
 	if !json.Valid(top.Manifest) {
-		return out, fmt.Errorf("the registry answered with something that is no manifest (media type %q)", top.MediaType)
+		return out, errdefs.ErrUnavailable.WithMessage(fmt.Sprintf("the registry answered with something that is no manifest (media type %q)", top.MediaType))
 	}
+	out.Digest, out.MediaType, out.Manifest = top.Digest.String(), string(top.MediaType), top.Manifest
 	if out.Platforms, err = c.platforms(target.Context(), top); err != nil {
 		return out, err
 	}
@@ -71,6 +72,9 @@ func (c *session) platforms(repo name.Repository, top *remote.Descriptor) ([]bac
 	for _, entry := range index.Manifests {
 		if entry.Platform != nil && entry.Platform.OS == "unknown" { // attestations, which build tools put into the index
 			continue
+		}
+		if err := entry.Digest.Validate(); err != nil {
+			return nil, errdefs.ErrUnavailable.WithMessage(fmt.Sprintf("the index lists a manifest %q: %s", entry.Digest, err))
 		}
 		image, err := remote.Get(repo.Digest(entry.Digest.String()), c.options...)
 		if isStatus(err, 404) { // a copy of some platforms only

@@ -39,6 +39,7 @@ func rules() []rule {
 		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi"}},
 		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event"}},
 		{"core/engine", []string{"core…"}},
+		{"core/registry/server", nil},
 		{"plugins/builtin", []string{"plugins", "plugins/builtin…"}},
 		{"plugins/builtin/lua", []string{"plugins", "plugins/builtin…", "scripting"}},
 		{"plugins/discover", []string{"plugins", "plugins/lua", "plugins/process"}},
@@ -46,6 +47,7 @@ func rules() []rule {
 		{"plugins/process", []string{"plugins"}},
 		{"scripting", []string{"plugins", "scripting…"}},
 		{"repl", []string{"repl…", "plugins"}},
+		{"cmd/nacre-registry", []string{"core/registry/server"}},
 		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…"}},
 		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config"}},
 	}
@@ -158,6 +160,19 @@ func checkOwner(t *testing.T, from, to string) {
 	for library, folders := range owners {
 		if below(to, library) && !slices.ContainsFunc(folders, func(f string) bool { return below(from, f) }) {
 			t.Errorf("%s must not import %s: only %s does", from, to, strings.Join(folders, " and "))
+		}
+	}
+}
+
+// The registry server is a program of its own: its library would slow every start of nacre.
+func TestServerStaysOut(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", module+"cmd/nacre").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dep := range strings.Lines(string(out)) {
+		if below(strings.TrimSpace(dep), "github.com/distribution/distribution/v3") {
+			t.Errorf("nacre links %s", dep)
 		}
 	}
 }

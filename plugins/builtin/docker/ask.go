@@ -9,46 +9,70 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 
 	"github.com/moby/moby/client"
 )
 
-// askEngine makes one request to the part of the API that is nacre's own, below
-// /nacre. doing says in errors what was attempted; body and answer may be nil.
-func askEngine(ctx context.Context, engine client.APIClient, doing, method, path string, body, answer any) error {
-	dial := engine.Dialer()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-	defer transport.CloseIdleConnections()
-	var content io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://nacre"+path, content)
+// Request is a request to the part of the API that is nacre's own, below /nacre.
+type Request struct {
+	Doing  string // for errors: what was attempted
+	Method string
+	Path   string
+	Query  url.Values
+	Header http.Header
+	Body   any // sent as JSON; nil: nothing
+}
+
+// Ask makes a request and reads the JSON answer, unless answer is nil.
+func Ask(ctx context.Context, engine client.APIClient, r Request, answer any) error {
+	body, err := Stream(ctx, engine, r)
 	if err != nil {
 		return err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusBadRequest {
-		return refusal(doing, resp)
-	}
+	defer body.Close()
 	if answer == nil {
 		return nil
 	}
-	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+	if err := json.NewDecoder(body).Decode(answer); err != nil {
+		return fmt.Errorf("%s: %w", r.Doing, err)
 	}
 	return nil
+}
+
+// Stream makes a request and gives the answer's body, which the caller closes.
+func Stream(ctx context.Context, engine client.APIClient, r Request) (io.ReadCloser, error) {
+	var content io.Reader
+	if r.Body != nil {
+		data, err := json.Marshal(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, "http://nacre"+r.Path+"?"+r.Query.Encode(), content)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	if r.Body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	dial := engine.Dialer()
+	resp, err := (&http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, // one request, and nobody to close what is idle
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}}).Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Doing, err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		defer resp.Body.Close()
+		return nil, refusal(r.Doing, resp)
+	}
+	return resp.Body, nil
 }
 
 // refusal is the engine's own words for an error; an engine that is no nacre

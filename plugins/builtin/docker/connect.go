@@ -21,13 +21,22 @@ func (p *Plugin) Connect(ctx context.Context, inv *plugins.Invocation) (net.Conn
 		Dir: inv.Dir, Env: inv.Env, Engine: inv.Engine, Globals: inv.Globals,
 	}
 	defer own.End()
-	cli, err := command.NewDockerCli(
-		command.WithInputStream(io.NopCloser(strings.NewReader(""))), command.WithCombinedStreams(io.Discard))
+	cli, err := NewClient(own)
 	if err != nil {
 		return nil, err
 	}
-	if err := open(cli, own); err != nil {
+	return cli.Client().Dialer()(ctx)
+}
+
+// NewClient gives another built-in command what docker's have: the config file
+// with its credentials, and a client of the engine that the invocation means.
+// It lives as long as the invocation.
+func NewClient(inv *plugins.Invocation) (*command.DockerCli, error) {
+	cli, err := command.NewDockerCli(
+		command.WithInputStream(io.NopCloser(strings.NewReader(""))),
+		command.WithOutputStream(orDiscard(inv.Out)), command.WithErrorStream(orDiscard(inv.Err)))
+	if err != nil {
 		return nil, err
 	}
-	return cli.Client().Dialer()(ctx)
+	return cli, open(cli, inv)
 }

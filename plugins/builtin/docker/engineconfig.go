@@ -77,7 +77,7 @@ func newConfigPath(docker *command.DockerCli) *cobra.Command {
 
 func readConfig(cmd *cobra.Command, docker *command.DockerCli) (configReport, error) {
 	var report configReport
-	err := askEngine(cmd.Context(), docker.Client(), "read the configuration", http.MethodGet, "/nacre/config", nil, &report)
+	err := Ask(cmd.Context(), docker.Client(), Request{Doing: "read the configuration", Method: http.MethodGet, Path: "/nacre/config"}, &report)
 	return report, err
 }
 
@@ -96,8 +96,11 @@ func newConfigImport(docker *command.DockerCli) *cobra.Command {
 				Took    []string
 				Ignored []struct{ Key, Why string }
 			}
-			body := struct{ Name, Text string }{args[0], string(text)}
-			if err := askEngine(cmd.Context(), docker.Client(), "import "+args[0], http.MethodPost, "/nacre/config/import", body, &report); err != nil {
+			request := Request{
+				Doing: "import " + args[0], Method: http.MethodPost, Path: "/nacre/config/import",
+				Body: struct{ Name, Text string }{args[0], string(text)},
+			}
+			if err := Ask(cmd.Context(), docker.Client(), request, &report); err != nil {
 				return err
 			}
 			for _, key := range report.Took {
@@ -146,7 +149,7 @@ func newConfigChange(docker *command.DockerCli, use, short, example string, how 
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change.Key, change.Words = args[0], args[1:]
-			return askEngine(cmd.Context(), docker.Client(), "change the configuration", http.MethodPost, "/nacre/config", change, nil)
+			return Ask(cmd.Context(), docker.Client(), Request{Doing: "change the configuration", Method: http.MethodPost, Path: "/nacre/config", Body: change}, nil)
 		},
 	}
 }

@@ -46,5 +46,5 @@ func newReset(docker *command.DockerCli) *cobra.Command {
 }
 
 func reset(ctx context.Context, engine client.APIClient) error {
-	return askEngine(ctx, engine, "reset the engine", http.MethodPost, "/nacre/reset", nil, nil)
+	return Ask(ctx, engine, Request{Doing: "reset the engine", Method: http.MethodPost, Path: "/nacre/reset"}, nil)
 }

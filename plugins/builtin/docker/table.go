@@ -138,7 +138,7 @@ func terse[T any](ctx context.Context, docker *command.DockerCli, what string, f
 	if err != nil {
 		return nil, err
 	}
-	err = askEngine(ctx, docker.Client(), "list "+what, http.MethodGet, "/nacre/table/"+what+"?"+query.Encode(), nil, &list)
+	err = Ask(ctx, docker.Client(), Request{Doing: "list " + what, Method: http.MethodGet, Path: "/nacre/table/" + what, Query: query}, &list)
 	return list, err
 }
 
