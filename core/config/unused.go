@@ -10,7 +10,7 @@ import (
 // yet. Who makes a module use one deletes it here.
 var pending = []string{
 	"max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts",
-	"log-driver", "log-opts", "dns", "dns-opts", "dns-search", "bip", "bip6", "ipv6", "mtu", "default-address-pools", "host-gateway-ips", "ip",
+	"dns", "dns-opts", "dns-search", "bip", "bip6", "ipv6", "mtu", "default-address-pools", "host-gateway-ips", "ip",
 	"default-ulimits", "default-shm-size", "default-ipc-mode", "default-cgroupns-mode", "cgroup-parent", "no-new-privileges", "seccomp-profile", "init",
 }
 

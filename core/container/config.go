@@ -176,9 +176,6 @@ func hostDefaults(user *container.HostConfig, host spec.Host) *container.HostCon
 	if hc.ShmSize == 0 {
 		hc.ShmSize = spec.DefaultShmSize
 	}
-	if hc.LogConfig.Type == "" {
-		hc.LogConfig.Type = logJSONFile
-	}
 	if hc.RestartPolicy.Name == "" {
 		hc.RestartPolicy.Name = container.RestartPolicyDisabled
 	}

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/volume"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -77,6 +78,10 @@ type Options struct {
 	Shim     func() (string, error) // finds the nacre-shim program
 	Trace    Trace                  // nil: none
 
+	// LogDefault is the log of containers that name no driver; read afresh for
+	// each. nil: json-file.
+	LogDefault func() (container.LogConfig, error)
+
 	ExpectStart bool // a start follows at once: make its shim ready
 }
 
@@ -90,6 +95,7 @@ type Module struct {
 	events   Events
 	trace    Trace
 	host     func() (spec.Host, error)
+	logging  func() (container.LogConfig, error) // nil: json-file
 
 	pool      *pool
 	bound     bindings
@@ -116,6 +122,7 @@ func New(ctx context.Context, o Options) (*Module, error) {
 		db: o.Store.DB, paths: o.Store.Paths,
 		images: o.Images, networks: o.Networks, volumes: o.Volumes, events: o.Events, trace: o.Trace,
 		host:       sync.OnceValues(spec.ReadHost),
+		logging:    o.LogDefault,
 		pool:       newPool(o.Shim),
 		bound:      bindings{of: map[string]*binding{}},
 		execs:      newExecs(),

@@ -74,6 +74,9 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 	if err := spec.Validate(hc, host); err != nil {
 		return nil, nil, err
 	}
+	if err := m.defaultLog(&hc.LogConfig); err != nil {
+		return nil, nil, err
+	}
 	if _, err := logDriver(hc.LogConfig, ""); err != nil {
 		return nil, nil, err
 	}

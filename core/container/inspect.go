@@ -9,6 +9,8 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/storage"
+
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
 // driverName is what docker calls this way of layering.
@@ -62,10 +64,11 @@ func (m *Module) stateOf(l live) *container.State {
 }
 
 func (m *Module) inspectLogPath(r *record) string {
-	if r.HostConfig.LogConfig.Type != logJSONFile {
+	driver := r.HostConfig.LogConfig.Type
+	if driver != shimapi.LogJSONFile {
 		return ""
 	}
-	return m.logPath(r.ID)
+	return m.logPath(r.ID, driver)
 }
 
 func (m *Module) graphDriver(r *record) *storage.DriverData {

@@ -29,7 +29,8 @@ func (m *Module) Logs(ctx context.Context, name string, opts backend.ContainerLo
 	if err != nil {
 		return err
 	}
-	if l.HostConfig.LogConfig.Type != logJSONFile {
+	driver := l.HostConfig.LogConfig.Type
+	if !readable(driver) {
 		return errdefs.ErrNotImplemented.WithMessage("configured logging driver does not support reading")
 	}
 	w, err := open(l.Config.Tty)
@@ -47,7 +48,7 @@ func (m *Module) Logs(ctx context.Context, name string, opts backend.ContainerLo
 		defer stop()
 		read.Ended = ended
 	}
-	err = logs.Read(ctx, m.logPath(l.ID), read, logPrinter(w, opts, l.Config.Tty))
+	err = logs.Read(ctx, m.logPath(l.ID, driver), read, logPrinter(w, opts, l.Config.Tty))
 	if ctx.Err() != nil && !opts.Until.IsZero() && !time.Now().Before(opts.Until) {
 		return nil
 	}

@@ -2,14 +2,10 @@ package container
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
-	"strconv"
 
-	"github.com/docker/go-units"
-	"github.com/moby/moby/api/types/container"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nacre-sh/nacre/core/backend"
@@ -29,12 +25,6 @@ const (
 	hostnameFile   = "hostname"
 )
 
-// Log drivers.
-const (
-	logJSONFile = "json-file"
-	logNone     = "none"
-)
-
 // startRequest is everything that the shim must know to run the container once.
 func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shimapi.Start, error) {
 	if err := m.makeVolumes(ctx, r, false); err != nil {
@@ -44,7 +34,7 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 	if err != nil {
 		return nil, err
 	}
-	log, err := logDriver(r.HostConfig.LogConfig, m.logPath(r.ID))
+	log, err := m.logRequest(r)
 	if err != nil {
 		return nil, err
 	}
@@ -131,47 +121,4 @@ func (m *Module) addFiles(start *shimapi.Start, r *record, e backend.Endpoints) 
 		}
 		start.Files = append(start.Files, shimapi.File{Path: path, Content: f.content, Mode: 0o644})
 	}
-}
-
-func (m *Module) logPath(id string) string {
-	return filepath.Join(m.paths.Container(id), id+"-json.log")
-}
-
-// logDriver reads --log-driver and --log-opt; what is not served is refused.
-func logDriver(c container.LogConfig, path string) (shimapi.Log, error) {
-	log := shimapi.Log{Driver: c.Type, Path: path, MaxFiles: 1}
-	switch c.Type {
-	case logNone:
-		return shimapi.Log{Driver: logNone}, nil
-	case logJSONFile:
-	default:
-		return log, invalid("error looking up logging plugin %s: plugin %q not found: nacre's own engine has json-file and none", c.Type, c.Type)
-	}
-	for key, value := range c.Config {
-		var err error
-		switch key {
-		case "max-size":
-			if value != "-1" {
-				log.MaxSize, err = units.RAMInBytes(value)
-			}
-		case "max-file":
-			log.MaxFiles, err = strconv.Atoi(value)
-			if err == nil && log.MaxFiles < 1 {
-				err = fmt.Errorf("max-file cannot be less than 1")
-			}
-		case "mode":
-			if value != "" && value != string(container.LogModeBlocking) {
-				return log, invalid("log option mode=%s is not supported by nacre's own engine", value)
-			}
-		default:
-			return log, invalid("unknown log opt '%s' for json-file log driver", key)
-		}
-		if err != nil {
-			return log, invalid("log option %s: %v", key, err)
-		}
-	}
-	if log.MaxFiles > 1 && log.MaxSize <= 0 {
-		return log, invalid("max-file can only be used with max-size")
-	}
-	return log, nil
 }

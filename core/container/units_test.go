@@ -213,22 +213,6 @@ func TestStatusTexts(t *testing.T) {
 	}
 }
 
-func TestLogDriver(t *testing.T) {
-	log, err := logDriver(container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10k", "max-file": "3"}}, "/l")
-	if err != nil || log.MaxSize != 10<<10 || log.MaxFiles != 3 || log.Path != "/l" {
-		t.Errorf("%+v, %v", log, err)
-	}
-	for want, c := range map[string]container.LogConfig{
-		"unknown log opt 'x' for json-file log driver": {Type: "json-file", Config: map[string]string{"x": "y"}},
-		"max-file can only be used with max-size":      {Type: "json-file", Config: map[string]string{"max-file": "3"}},
-		`plugin "syslog" not found`:                    {Type: "syslog"},
-	} {
-		if _, err := logDriver(c, ""); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), want) {
-			t.Errorf("want %q, got %v", want, err)
-		}
-	}
-}
-
 func TestListFilters(t *testing.T) {
 	hc := hostDefaults(&container.HostConfig{PortBindings: network.PortMap{network.MustParsePort("80/tcp"): {{HostPort: "8080"}}}}, spec.Host{})
 	l := live{now: running, state: &shimapi.State{}, record: &record{

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 
+	dockercontainer "github.com/moby/moby/api/types/container"
+
 	"github.com/nacre-sh/nacre/core/container"
 	"github.com/nacre-sh/nacre/core/image"
 	"github.com/nacre-sh/nacre/core/network"
@@ -21,6 +23,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 	opts := container.Options{
 		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events,
 		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
+		LogDefault:  e.logDefault,
 		ExpectStart: e.opts.ExpectStart,
 	}
 	if e.opts.Getenv(envTrace) != "" {
@@ -60,4 +63,10 @@ func counts(containers *container.Module, images *image.Service) func(context.Co
 		c.Images, err = images.Count(ctx)
 		return c, err
 	}
+}
+
+// logDefault is what the configuration says of logs, as it is now.
+func (e *Engine) logDefault() (logs dockercontainer.LogConfig, err error) {
+	c, err := e.opts.Config.Load()
+	return dockercontainer.LogConfig{Type: c.LogDriver, Config: c.LogOpts}, err
 }

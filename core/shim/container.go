@@ -386,7 +386,9 @@ func (c *container) cleanUp() {
 			}
 		}
 	}
-	c.io.log.close()
+	if c.io.log != nil {
+		c.io.log.close()
+	}
 }
 
 // shortName is the name without docker's leading slash.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -20,13 +19,15 @@ import (
 const maxMessage = 16 << 10
 
 // logWriter writes docker's json-file format: one JSON object per line of
-// output. A nil one keeps nothing.
+// output, in files that are rotated.
 type logWriter struct {
 	opts shimapi.Log
 
-	mu   sync.Mutex // of stdout and stderr writing at once
-	file *os.File
-	size int64
+	mu     sync.Mutex // of stdout and stderr writing at once
+	file   *os.File
+	size   int64
+	broken bool           // the last write failed; said once
+	packer sync.WaitGroup // compresses the file that was rotated last
 }
 
 // logEntry is one line of the file.
@@ -37,15 +38,7 @@ type logEntry struct {
 	Time   string            `json:"time"`
 }
 
-// openLog opens the log, nil for driver none. The default driver is json-file.
-func openLog(opts shimapi.Log) (*logWriter, error) {
-	switch opts.Driver {
-	case "none":
-		return nil, nil
-	case "", "json-file":
-	default:
-		return nil, &shimapi.Error{Message: fmt.Sprintf("logger: no log driver named '%s' is registered", opts.Driver), Class: shimapi.ClassInvalid}
-	}
+func openJSONLog(opts shimapi.Log) (*logWriter, error) {
 	w := &logWriter{opts: opts}
 	return w, w.open()
 }
@@ -66,9 +59,7 @@ func (w *logWriter) open() error {
 
 func (w *logWriter) write(stream string, messages [][]byte, now time.Time) error {
 	entry := logEntry{Stream: stream, Time: now.UTC().Format(time.RFC3339Nano)}
-	if w.opts.Tag != "" {
-		entry.Attrs = map[string]string{"tag": w.opts.Tag}
-	}
+	entry.Attrs = w.opts.Attrs
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var buf bytes.Buffer
@@ -90,46 +81,36 @@ func (w *logWriter) write(stream string, messages [][]byte, now time.Time) error
 	return w.flush(&buf)
 }
 
+// flush writes whole entries or nothing: what a full disk has cut off is taken
+// back, so that the next entry begins a line. That it fails is said once.
 func (w *logWriter) flush(buf *bytes.Buffer) error {
 	if buf.Len() == 0 {
 		return nil
 	}
 	n, err := w.file.Write(buf.Bytes())
-	w.size += int64(n)
 	buf.Reset()
-	if err != nil {
-		return fmt.Errorf("write the log: %w", err)
-	}
-	return nil
-}
-
-// rotate shifts <path>.1 to <path>.2 and so on, as many as MaxFiles leaves
-// beside the current one; with one file alone its content goes.
-func (w *logWriter) rotate() error {
-	if w.opts.MaxFiles <= 1 {
-		if err := w.file.Truncate(0); err != nil {
-			return fmt.Errorf("rotate the log: %w", err)
-		}
-		w.size = 0
+	if err == nil {
+		w.size += int64(n)
+		w.broken = false
 		return nil
 	}
-	name := func(i int) string { return w.opts.Path + "." + strconv.Itoa(i) }
-	for i := w.opts.MaxFiles - 1; i > 1; i-- {
-		if err := os.Rename(name(i-1), name(i)); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("rotate the log: %w", err)
+	if n > 0 {
+		if terr := w.file.Truncate(w.size); terr != nil {
+			w.size += int64(n)
 		}
 	}
-	if err := os.Rename(w.opts.Path, name(1)); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("rotate the log: %w", err)
+	if w.broken {
+		return nil
 	}
-	w.file.Close()
-	return w.open()
+	w.broken = true
+	return fmt.Errorf("write the log: %w", err)
 }
 
 func (w *logWriter) close() {
-	if w != nil {
-		w.file.Close()
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.packer.Wait()
+	w.file.Close()
 }
 
 // lineSplitter cuts a stream into messages: lines, and pieces of maxMessage of

@@ -22,8 +22,8 @@ import (
 // of attached clients. It exists before the process does: clients may wait.
 type streams struct {
 	terminal bool
-	stdinOne bool // end of one client's stdin is the end of the process's
-	log      *logWriter
+	stdinOne bool    // end of one client's stdin is the end of the process's
+	log      logSink // nil: nothing is kept
 	onDetach func()
 
 	mu      sync.Mutex
@@ -39,7 +39,7 @@ type streams struct {
 func newStreams() *streams { return &streams{begun: make(chan struct{})} }
 
 // configure says what became known with the start.
-func (s *streams) configure(terminal, stdinOne bool, log *logWriter, onDetach func()) {
+func (s *streams) configure(terminal, stdinOne bool, log logSink, onDetach func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.terminal, s.stdinOne, s.log, s.onDetach = terminal, stdinOne, log, onDetach

@@ -4,14 +4,18 @@ package shim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestDetachScanner(t *testing.T) {
@@ -141,5 +145,87 @@ func TestRestartPolicy(t *testing.T) {
 		if _, got := p.next(test.code, test.count, 0); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
+	}
+}
+
+func TestLogCompression(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.json")
+	w, err := openLog(shimapi.Log{Path: path, MaxSize: 300, MaxFiles: 3, Compress: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		if err := w.write("stdout", [][]byte{fmt.Appendf(nil, "line %d\n", i)}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.close()
+	names, err := filepath.Glob(path + "*")
+	if err != nil || !slices.Equal(names, []string{path, path + ".1.gz", path + ".2.gz"}) {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+// A full disk costs entries, and neither the container nor a later entry.
+func TestLogOnAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.json")
+	w, err := openJSONLog(shimapi.Log{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	line := [][]byte{[]byte("line\n")}
+	if err := w.write("stdout", line, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	whole := w.file
+	if w.file, err = os.OpenFile("/dev/full", os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.write("stdout", line, time.Now()); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("the first failure: %v", err)
+	}
+	if err := w.write("stdout", line, time.Now()); err != nil {
+		t.Errorf("the second failure is said again: %v", err)
+	}
+	w.file.Close()
+	w.file = whole
+	if err := w.write("stdout", line, time.Now()); err != nil {
+		t.Error(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(data), "\n") != 2 {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// slowSink takes nothing until it is let.
+type slowSink struct {
+	let chan struct{}
+	got []string
+}
+
+func (s *slowSink) write(_ string, messages [][]byte, _ time.Time) error {
+	<-s.let
+	for _, m := range messages {
+		s.got = append(s.got, string(m))
+	}
+	return nil
+}
+
+func (s *slowSink) close() {}
+
+func TestRingLosesWhatDoesNotFit(t *testing.T) {
+	slow := &slowSink{let: make(chan struct{})}
+	r := newRing(slow, 10)
+	for i := range 20 {
+		if err := r.write("stdout", [][]byte{fmt.Appendf(nil, "%02d\n", i)}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(slow.let)
+	r.close()
+	if n := len(slow.got); n < 3 || n > 4 || slow.got[0] != "00\n" || slow.got[2] != "02\n" { // one may be on its way beside the buffer
+		t.Errorf("got %q", slow.got)
 	}
 }

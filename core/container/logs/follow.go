@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -49,7 +49,8 @@ func isClosed(ch <-chan struct{}) bool {
 	}
 }
 
-// advance reads what is new, and goes over to the next file after a rotation.
+// advance reads what is new, and goes over to the next files after rotations:
+// a fast writer may have begun several since the last look.
 func (r *reader) advance(ctx context.Context) error {
 	for {
 		if r.file != nil {
@@ -60,15 +61,9 @@ func (r *reader) advance(ctx context.Context) error {
 				return err
 			}
 		}
-		next, err := os.Open(r.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
+		next, err := r.next()
+		if err != nil || next == nil {
 			return err
-		}
-		if r.file != nil && same(r.file, next) {
-			return next.Close()
 		}
 		if r.file != nil {
 			// What was written between the last read and the rotation.
@@ -78,8 +73,44 @@ func (r *reader) advance(ctx context.Context) error {
 			}
 			r.file.Close()
 		}
-		r.open(next)
+		if err := r.open(next); err != nil {
+			return err
+		}
 	}
+}
+
+// next opens the file that follows the one being read, the oldest where that
+// one has been dropped; nil when there is none.
+func (r *reader) next() (*file, error) {
+	current, err := openFile(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // between the two steps of a rotation
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.file == nil {
+		return current, nil
+	}
+	read := current.is(r.file)
+	current.Close()
+	if read {
+		return nil, nil
+	}
+	files, err := openAll(r.path)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(files, func(f *file) bool { return f.is(r.file) })
+	for i, f := range files {
+		if i != at+1 {
+			f.Close()
+		}
+	}
+	if at+1 == len(files) {
+		return nil, nil // the rotation is on its way
+	}
+	return files[at+1], nil
 }
 
 // restartTruncated: a log of one file is cut to nothing when it is full.
@@ -91,8 +122,7 @@ func (r *reader) restartTruncated() error {
 	if _, err := r.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	r.open(r.file)
-	return nil
+	return r.open(r.file)
 }
 
 // watch reports changes in a folder; nothing where the kernel cannot, then polling is left.

@@ -1,6 +1,7 @@
 // Package logs reads docker's json-file logs: one JSON object per piece of
 // output, the newest file at path and rotated ones at path.1, path.2 and so
-// on. It follows a log that a shim is writing, across rotations.
+// on, compressed or not. It follows a log that a shim is writing, across
+// rotations.
 package logs
 
 import (
@@ -11,9 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -63,7 +62,9 @@ func Read(ctx context.Context, path string, o Options, handle func(Entry) error)
 	}
 	r := &reader{path: path, handle: bounded}
 	for _, f := range files {
-		r.open(f)
+		if err := r.open(f); err != nil {
+			return err
+		}
 		if err := r.drain(ctx); err != nil {
 			return ignoreUntil(err)
 		}
@@ -85,56 +86,25 @@ func ignoreUntil(err error) error {
 	return err
 }
 
-// openAll opens the log's files, oldest first. A rotation in between only
-// shifts names: what was opened stays readable, and a file that was opened
-// twice under two names is dropped.
-func openAll(path string) ([]*os.File, error) {
-	var files []*os.File
-	for i := 0; ; i++ {
-		name := path
-		if i > 0 {
-			name += "." + strconv.Itoa(i)
-		}
-		f, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			if i == 0 {
-				continue // between the two steps of a rotation, or nothing written yet
-			}
-			return files, nil
-		}
-		if err != nil {
-			for _, f := range files {
-				f.Close()
-			}
-			return nil, fmt.Errorf("open the log: %w", err)
-		}
-		if len(files) > 0 && same(files[0], f) {
-			f.Close()
-			continue
-		}
-		files = append([]*os.File{f}, files...)
-	}
-}
-
-func same(a, b *os.File) bool {
-	ai, errA := a.Stat()
-	bi, errB := b.Stat()
-	return errA == nil && errB == nil && os.SameFile(ai, bi)
-}
-
 // reader decodes the entries of one file after another.
 type reader struct {
 	path   string
 	handle func(Entry) error
-	file   *os.File
+	file   *file
 	buf    *bufio.Reader
 	part   []byte // of a line whose end is not written yet
 	offset int64  // what was read of file
 }
 
-func (r *reader) open(f *os.File) {
+// open goes over to a file, from where it stands.
+func (r *reader) open(f *file) error {
+	if err := f.unpack(); err != nil {
+		return err
+	}
 	r.file, r.buf, r.part = f, bufio.NewReaderSize(f, 64<<10), nil
-	r.offset, _ = f.Seek(0, io.SeekCurrent)
+	var err error
+	r.offset, err = f.Seek(0, io.SeekCurrent)
+	return err
 }
 
 // drain reads what is there. A line that is no entry (torn by a crash) is passed over.
@@ -168,12 +138,15 @@ const tailChunk = 64 << 10
 
 // seekTail sets the files so that n lines are left to read, and closes those
 // that are not needed. Files are oldest first.
-func seekTail(files []*os.File, n int) ([]*os.File, error) {
+func seekTail(files []*file, n int) ([]*file, error) {
 	if n < 0 {
 		return files, nil
 	}
 	for i := len(files) - 1; i >= 0; i-- {
-		left, err := seekLines(files[i], n)
+		if err := files[i].unpack(); err != nil {
+			return files, err
+		}
+		left, err := seekLines(files[i].File, n)
 		if err != nil {
 			return files, err
 		}

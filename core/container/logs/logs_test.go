@@ -1,15 +1,19 @@
 package logs
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
 var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -195,5 +199,85 @@ func TestFollowALogThatIsNotThereYet(t *testing.T) {
 	close(ended)
 	if err := <-over; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// pack compresses a file as the shim does.
+func pack(t *testing.T, path string) {
+	t.Helper()
+	from, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	id, err := shimapi.LogID(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := os.Create(path + shimapi.LogPacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := gzip.NewWriter(to)
+	z.Comment = id
+	_, err = io.Copy(z, from)
+	if err := errors.Join(err, z.Close(), to.Close(), os.Remove(path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCompressedFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c-json.log")
+	write(t, path+".2", lines(1, 3))
+	write(t, path+".1", lines(4, 5))
+	write(t, path, lines(6, 8))
+	pack(t, path+".2")
+	pack(t, path+".1")
+	for want, o := range map[string]Options{
+		"1 2 3 4 5 6 7 8": {Tail: -1}, "7 8": {Tail: 2}, "3 4 5 6 7 8": {Tail: 6},
+	} {
+		if got := read(t, path, o); got != want {
+			t.Errorf("%+v: %q, want %q", o, got, want)
+		}
+	}
+}
+
+// A reader that looks away while a fast writer fills several files finds its
+// place again, also when its own was compressed meanwhile.
+func TestFollowAcrossManyRotations(t *testing.T) {
+	for _, packed := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "c-json.log")
+		write(t, path, lines(1, 2))
+		r := &reader{path: path}
+		var got []string
+		r.handle = func(e Entry) error {
+			got = append(got, strings.TrimPrefix(strings.TrimSuffix(e.Line, "\n"), "line "))
+			return nil
+		}
+		if err := r.advance(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, line(3))
+		for i, next := range []string{lines(4, 5), lines(6, 7), lines(8, 9)} {
+			for n := i; n > 0; n-- {
+				for _, ending := range []string{"", shimapi.LogPacked} {
+					_ = os.Rename(fmt.Sprintf("%s.%d%s", path, n, ending), fmt.Sprintf("%s.%d%s", path, n+1, ending))
+				}
+			}
+			if err := os.Rename(path, path+".1"); err != nil {
+				t.Fatal(err)
+			}
+			if packed {
+				pack(t, path+".1")
+			}
+			write(t, path, next)
+		}
+		if err := r.advance(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := "1 2 3 4 5 6 7 8 9"; strings.Join(got, " ") != want {
+			t.Errorf("compressed %v: %v", packed, got)
+		}
+		r.file.Close()
 	}
 }

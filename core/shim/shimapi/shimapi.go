@@ -108,15 +108,6 @@ type File struct {
 	Mode    uint32
 }
 
-// Log is docker's json-file by default. Driver none keeps nothing.
-type Log struct {
-	Driver   string
-	Path     string
-	MaxSize  int64 // bytes per file; 0: unbounded
-	MaxFiles int
-	Tag      string
-}
-
 // Restart is docker's restart policy.
 type Restart struct {
 	Name       string // no, on-failure, always, unless-stopped
