@@ -744,10 +744,12 @@ func TestTop(t *testing.T) {
 	b := newBench(t)
 	m := b.open()
 	b.run(m, "web", nil, "sleep", "1000")
-	top, err := m.Top(t.Context(), "web", nil)
-	if err != nil || len(top.Processes) != 1 || top.Processes[0][len(top.Titles)-1] != "sleep 1000" {
-		t.Fatalf("%+v, %v", top, err)
-	}
+	var top container.TopResponse
+	b.eventually("its command line", func() (is bool) { // which the kernel shows a moment after the start
+		var err error
+		top, err = m.Top(t.Context(), "web", nil)
+		return err == nil && len(top.Processes) == 1 && top.Processes[0][len(top.Titles)-1] == "sleep 1000"
+	})
 	if pid, _ := strconv.Atoi(top.Processes[0][1]); pid != b.state(m, "web").Pid {
 		t.Errorf("process %d", pid)
 	}
