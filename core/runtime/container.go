@@ -67,6 +67,7 @@ func Create(id, stateRoot string, spec *specs.Spec, warn Warn) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
+	shorten(config.Seccomp)
 	lc, err := libcontainer.Create(stateRoot, id, config)
 	if errors.Is(err, libcontainer.ErrExist) { // a shim that was killed left it; the lock is ours
 		if err = os.RemoveAll(filepath.Join(stateRoot, id)); err == nil {

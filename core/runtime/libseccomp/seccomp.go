@@ -137,6 +137,12 @@ func (f *ScmpFilter) AddRule(call ScmpSyscall, action ScmpAction) error {
 // AddRuleConditional adds a rule for which all conditions must hold, at most
 // one per argument.
 func (f *ScmpFilter) AddRuleConditional(call ScmpSyscall, action ScmpAction, conditions []ScmpCondition) error {
+	if calls := setCalls(call); calls != nil && len(conditions) == 0 {
+		for _, index := range calls {
+			f.rules = append(f.rules, rule{index, action, nil})
+		}
+		return nil
+	}
 	index, err := callIndex(call)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // ScmpSyscall is a system call by its number on the native architecture, or by
@@ -16,25 +17,38 @@ const missing = -1
 // pseudo is where the negative numbers begin: beyond all of libseccomp's own.
 const pseudo = -20000
 
-// GetSyscallFromName finds a system call that any of the architectures has.
+// GetSyscallFromName finds a system call that any of the architectures has, or
+// a set of them; see Separator.
 func GetSyscallFromName(name string) (ScmpSyscall, error) {
+	if strings.Contains(name, Separator) {
+		return setFromNames(name)
+	}
 	return GetSyscallFromNameByArch(name, ArchNative)
 }
 
-// GetSyscallFromNameByArch gives the number on one architecture.
+// GetSyscallFromNameByArch gives the number on one architecture, the largest
+// one of a set.
 func GetSyscallFromNameByArch(name string, arch ScmpArch) (ScmpSyscall, error) {
 	arch, err := resolveArch(arch)
 	if err != nil {
 		return 0, err
 	}
-	i := sort.Search(len(syscalls), func(i int) bool { return syscalls[i].name >= name })
-	if i == len(syscalls) || syscalls[i].name != name {
+	if strings.Contains(name, Separator) {
+		return largestOf(name, arches[arch].column)
+	}
+	i, found := find(name)
+	if !found {
 		return 0, fmt.Errorf("seccomp: no system call is named %q", name)
 	}
 	if number := syscalls[i].numbers[arches[arch].column]; number != missing {
 		return ScmpSyscall(number), nil
 	}
 	return ScmpSyscall(pseudo - i), nil
+}
+
+// find gives a name's place in the table.
+func find(name string) (int, bool) {
+	return sort.Find(len(syscalls), func(i int) int { return strings.Compare(name, syscalls[i].name) })
 }
 
 // callIndex is the reverse for the native architecture.
