@@ -48,6 +48,10 @@ type Engine interface {
 	Dial(ctx context.Context) (net.Conn, error)
 }
 
+// Expecter is an Engine that can get ready for a command, of which it is told
+// before that asks for a connection.
+type Expecter interface{ Expect(command string) }
+
 // Invocation is one run of one command. Nothing in it is the process's own
 // unless the caller put it there.
 type Invocation struct {

@@ -20,7 +20,7 @@ import (
 // scripts without container commands and remote engines never pay for it.
 type lazyEngine struct {
 	dataRoot, execRoot, config string
-	starts                     bool      // the command that opens it will start a container
+	verb                       string    // what the command that opens it does, where that is known
 	errs                       io.Writer // takes warnings of the configuration file
 
 	mu     sync.Mutex
@@ -30,17 +30,31 @@ type lazyEngine struct {
 
 func newLazyEngine(o *options, errs io.Writer) *lazyEngine {
 	return &lazyEngine{
-		dataRoot: o.dataRoot, execRoot: o.execRoot, config: o.config, errs: errs, starts: startsContainer(o.words),
+		dataRoot: o.dataRoot, execRoot: o.execRoot, config: o.config, errs: errs, verb: firstVerb(o.words),
 	}
 }
 
-// startsContainer tells a one-shot command whose container's shim had better
-// be on its way as soon as the engine opens.
-func startsContainer(words []string) bool {
+// firstVerb is what a one-shot command does; something had better be on its
+// way for it as soon as the engine opens.
+func firstVerb(words []string) string {
 	for len(words) > 1 && (words[0] == "docker" || words[0] == "container") {
 		words = words[1:]
 	}
-	return len(words) > 1 && (words[0] == "run" || words[0] == "start")
+	if len(words) < 2 { // it will only complain
+		return ""
+	}
+	return words[0]
+}
+
+// Expect implements plugins.Expecter: a shell's engine is open already.
+func (l *lazyEngine) Expect(command string) {
+	if command != "run" && command != "start" && command != "exec" || !l.mu.TryLock() {
+		return
+	}
+	defer l.mu.Unlock()
+	if l.opened != nil {
+		l.opened.ExpectProcess()
+	}
 }
 
 // Dial implements plugins.Engine. A failure to open is not remembered: the next
@@ -67,7 +81,8 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Version: version, Commit: commit(), ExpectStart: l.starts, Config: file}
+	opts := engine.Options{Version: version, Commit: commit(), Config: file,
+		ExpectStart: l.verb == "run" || l.verb == "start", ExpectExec: l.verb == "exec"}
 	if cfg.Debug {
 		opts.Log = log.New(l.errs, "nacre: ", log.LstdFlags)
 	}

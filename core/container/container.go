@@ -83,6 +83,7 @@ type Options struct {
 	LogDefault func() (container.LogConfig, error)
 
 	ExpectStart bool // a start follows at once: make its shim ready
+	ExpectExec  bool // an exec follows at once
 }
 
 // Module implements api.Containers and api.Execs.
@@ -134,6 +135,9 @@ func New(ctx context.Context, o Options) (*Module, error) {
 	if o.ExpectStart {
 		m.pool.prepare()
 	}
+	if o.ExpectExec {
+		m.ExpectProcess()
+	}
 	m.tasks.Go(m.sweep)
 	return m, nil
 }
@@ -141,6 +145,10 @@ func New(ctx context.Context, o Options) (*Module, error) {
 // Warm keeps n idle shims ready, so that a start does not wait for one; for a
 // process that lives on, as the prompt.
 func (m *Module) Warm(n int) { m.pool.warm(n) }
+
+// ExpectProcess lets the kernel be quick about a process that starts in some
+// milliseconds.
+func (m *Module) ExpectProcess() { warmCgroups() }
 
 // Close ends the idle shims and waits for what was left to be cleaned up.
 // Containers run on.

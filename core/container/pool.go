@@ -72,11 +72,7 @@ func (s *spawning) release() {
 // prepare makes sure that the next take does not wait, and that the kernel will
 // be quick about the start that follows.
 func (p *pool) prepare() {
-	ctx, cancel := context.WithTimeout(context.Background(), warmFor)
-	go func() {
-		defer cancel()
-		shimapi.WarmCgroups(ctx)
-	}()
+	warmCgroups()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) > 0 {
@@ -86,6 +82,15 @@ func (p *pool) prepare() {
 	if p.target == 0 {
 		time.AfterFunc(spareFor, p.trim)
 	}
+}
+
+// warmCgroups makes the kernel quick about processes that join cgroups soon.
+func warmCgroups() {
+	ctx, cancel := context.WithTimeout(context.Background(), warmFor)
+	go func() {
+		defer cancel()
+		shimapi.WarmCgroups(ctx)
+	}()
 }
 
 // take hands out a shim, a waiting one if there is one.

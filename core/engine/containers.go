@@ -24,7 +24,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events,
 		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
 		LogDefault:  e.logDefault,
-		ExpectStart: e.opts.ExpectStart,
+		ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec,
 	}
 	if e.opts.Getenv(envTrace) != "" {
 		opts.Trace = container.NewTrace(os.Stderr)
@@ -35,7 +35,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 	}
 	images.SetUsers(imageUsers{containers})
 	e.closers = append(e.closers, containers.Close)
-	e.warm = containers.Warm
+	e.warm, e.expect = containers.Warm, containers.ExpectProcess
 	return containers, nil
 }
 

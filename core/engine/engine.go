@@ -34,6 +34,7 @@ type Options struct {
 	Self        string              // this program's own file, beside which nacre-shim lies; empty: os.Executable
 	Getenv      func(string) string // the user's environment; nil: os.Getenv
 	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
+	ExpectExec  bool                // a process will be started in a running container
 	Log         *log.Logger         // what the HTTP server has to say; nil: nothing
 	Config      config.File         // read afresh by every request that needs it; the zero value says nothing
 }
@@ -64,11 +65,16 @@ type Engine struct {
 	cancel   context.CancelFunc
 	closers  []func() error
 	warm     func(n int) // of the containers
+	expect   func()      // of the containers
 }
 
 // Warm keeps n idle shims ready, so that a container's start does not wait for
 // one. It is for a process that lives on, as the prompt; Close ends them.
 func (e *Engine) Warm(n int) { e.warm(n) }
+
+// ExpectProcess says that a command will start a process in some milliseconds,
+// of a new container or in one that runs.
+func (e *Engine) ExpectProcess() { e.expect() }
 
 // Open opens the engine whose files lie at paths. Errors are
 // errdefs.ErrPermissionDenied, errdefs.ErrFailedPrecondition (a newer nacre

@@ -3,6 +3,7 @@
 package shim
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -155,6 +156,9 @@ func (c *container) startExec(rc *runtime.Container, x *execution, req *shimapi.
 		}
 	}
 	var proc *runtime.Process
+	warm, placed := context.WithTimeout(context.Background(), warmLimit)
+	defer placed()
+	go shimapi.WarmCgroups(warm)
 	err = c.worker.do(func() (err error) {
 		proc, err = rc.Exec(req.Process, stdio)
 		return err

@@ -117,6 +117,9 @@ func (p *Plugin) build(name string) func(*plugins.Invocation) (*cobra.Command, e
 			return nil, err
 		}
 		inv.Defer(t.forget)
+		if e, ok := inv.Engine.(plugins.Expecter); ok {
+			e.Expect(name)
+		}
 		return t.root, prepare(t, inv)
 	}
 }
