@@ -18,7 +18,6 @@ import (
 	v2 "github.com/docker/distribution/registry/api/v2"
 	"github.com/moby/moby/api/types/registry"
 	"go.podman.io/image/v5/docker"
-	"go.podman.io/image/v5/signature"
 
 	"github.com/nacre-sh/nacre/core/access"
 )
@@ -42,14 +41,14 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 		return &worded{text: fmt.Sprintf(format, args...), class: class, cause: err}
 	}
 	var code errcode.Error
-	var rejected signature.PolicyRequirementError
+	var rejected *refusedByPolicy
 	switch {
+	case errors.As(err, &rejected):
+		return word(errdefs.ErrPermissionDenied, "pull of %s is not allowed by the image policy: %s", reference.FamiliarString(ref), rejected)
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
 		return wordUnauthorized(code, auth, word)
 	case errors.As(err, &code):
 		return wordCode(err, code, ref, word)
-	case errors.As(err, &rejected):
-		return word(errdefs.ErrPermissionDenied, "pull of %s is not allowed by the image policy: %s", reference.FamiliarString(ref), rejected)
 	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
 		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
 	case errors.Is(err, docker.ErrTooManyRequests):

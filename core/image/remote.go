@@ -67,7 +67,7 @@ func (p *pull) readRemote(ctx context.Context, src types.ImageSource) (*remoteIm
 			return nil, err
 		}
 	}
-	if err := p.allowed(ctx, p.way.sys, instance); err != nil {
+	if err := p.allowed(ctx, p.way.sys, top, instance); err != nil {
 		return nil, err
 	}
 	if out.manifest, out.manifestType, err = instance.Manifest(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"runtime"
 
 	"github.com/containerd/platforms"
@@ -97,8 +98,9 @@ func (s *Service) openSource(ctx context.Context, w *way, ref reference.Named) (
 	return src, nil
 }
 
-// allowed applies the system's containers-policy.json(5).
-func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, image types.UnparsedImage) error {
+// allowed applies the policy of containers-policy.json(5) to an image. Whoever
+// has signed the index that lists it has signed it, too: its digest is in there.
+func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, index, image types.UnparsedImage) error {
 	policy, err := readPolicy(sys)
 	if err != nil {
 		return fmt.Errorf("read the image policy: %w", err)
@@ -109,8 +111,27 @@ func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, image t
 	}
 	defer judge.Destroy()
 	_, err = judge.IsRunningImageAllowed(ctx, image)
-	return err
+	if err != nil && index != image {
+		if _, byIndex := judge.IsRunningImageAllowed(ctx, index); byIndex == nil {
+			return nil
+		}
+	}
+	if err == nil || unreached(err) {
+		return err
+	}
+	return &refusedByPolicy{err}
 }
+
+// unreached tells that a signature could not be asked for from one that does not count.
+func unreached(err error) bool {
+	return errors.As(err, new(*url.Error)) || errors.As(err, new(docker.UnexpectedHTTPStatusError)) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// refusedByPolicy is the policy's reason for a refusal.
+type refusedByPolicy struct{ error }
+
+func (r *refusedByPolicy) Unwrap() error { return r.error }
 
 // readPolicy allows everything, as docker does, on a machine that has no policy file.
 func readPolicy(sys *types.SystemContext) (*signature.Policy, error) {

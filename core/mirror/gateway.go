@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type gateway struct {
 	secret  string
 	repo    string // the repository at the sources: library/busybox
 	sources []*source
+
+	lookaside *url.URL // of the repository's signatures where they lie elsewhere
 
 	exhausted atomic.Pointer[string] // what all sources said when none would serve
 
@@ -62,6 +65,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/v2/" {
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 		w.WriteHeader(http.StatusOK)
+		return
+	}
+	if r.Method == http.MethodGet && g.serveSignature(w, r) {
 		return
 	}
 	rest, ok := strings.CutPrefix(r.URL.Path, "/v2/"+g.secret+"/"+g.repo+"/")

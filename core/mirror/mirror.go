@@ -106,6 +106,9 @@ func (m *Mirrors) Prepare(_ context.Context, ref reference.Named, auth *registry
 	if s.conf, err = m.registriesConf(host, g); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if err := g.signatureScopes(s.conf, ref, sys); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	sys.SystemRegistriesConfPath = filepath.Join(s.conf, "registries.conf")
 	sys.SystemRegistriesConfDirPath = filepath.Join(s.conf, "none")
 	sys.DockerProxy = onlyTo(g.host())
