@@ -20,13 +20,16 @@ func shorten(filter *configs.Seccomp) {
 	// No call has such a name, and it must not become a set.
 	rules := slices.DeleteFunc(filter.Syscalls, func(r *configs.Syscall) bool { return strings.Contains(r.Name, libseccomp.Separator) })
 	var short []*configs.Syscall
-	for _, r := range rules {
-		if n := len(short); n > 0 && joinable(short[n-1], r) {
-			short[n-1].Name += libseccomp.Separator + r.Name
-			continue
+	for i := 0; i < len(rules); {
+		names := []string{rules[i].Name}
+		end := i + 1
+		for ; end < len(rules) && joinable(rules[i], rules[end]); end++ {
+			names = append(names, rules[end].Name)
 		}
-		own := *r
-		short = append(short, &own)
+		joined := *rules[i]
+		joined.Name = strings.Join(names, libseccomp.Separator)
+		short = append(short, &joined)
+		i = end
 	}
 	filter.Syscalls = short
 }

@@ -46,9 +46,12 @@ func Run(ctx context.Context, control *os.File) error {
 		return nil // the parent left; nothing was done yet
 	}
 	go getWarm()
+	idle := time.AfterFunc(settledAfter, debug.FreeOSMemory) // one that waits for its container waits for long
 	var req shimapi.Request
 	decoder := json.NewDecoder(conn)
-	if err := decoder.Decode(&req); err != nil || req.Bind == nil {
+	err = decoder.Decode(&req)
+	idle.Stop()
+	if err != nil || req.Bind == nil {
 		return nil // never used
 	}
 	c := newContainer(*req.Bind, hello.NetNS)
@@ -72,7 +75,6 @@ func getWarm() {
 	// encoding/json learns the types; it takes as long as all else in here.
 	_, _ = json.Marshal(shimapi.Request{})
 	runtime.Warm()
-	debug.FreeOSMemory()
 }
 
 // bind makes this the shim of a container: the lock first, then the socket.

@@ -21,7 +21,7 @@ type Module struct {
 // one writes, a writer waits up to ten seconds for another, and a crash leaves
 // the state before or after a transaction. Transactions take the write lock
 // when they begin, so that none fails half way for want of it.
-func openDB(ctx context.Context, file string) (*sql.DB, error) {
+func openDB(file string) (*sql.DB, error) {
 	if err := private(file); err != nil {
 		return nil, err
 	}
@@ -33,11 +33,33 @@ func openDB(ctx context.Context, file string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema (module TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`); err != nil {
-		db.Close()
-		return nil, err
-	}
+	db.SetMaxIdleConns(idleConnections)
 	return db, nil
+}
+
+// idleConnections are kept open: opening one takes as long as many queries.
+const idleConnections = 4
+
+// readVersions reads all modules' schema versions at once, and makes their
+// table in a new database.
+func readVersions(ctx context.Context, db *sql.DB) (map[string]int, error) {
+	versions := map[string]int{}
+	rows, err := db.QueryContext(ctx, `SELECT module, version FROM schema`)
+	if err != nil {
+		// A new database; whatever else is wrong shows here as well.
+		_, err = db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema (module TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`)
+		return versions, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var module string
+		var version int
+		if err := rows.Scan(&module, &version); err != nil {
+			return nil, err
+		}
+		versions[module] = version
+	}
+	return versions, rows.Err()
 }
 
 // private makes the file where it is missing, readable by its owner only: it
@@ -59,8 +81,8 @@ func private(file string) error {
 // It fails with errdefs.ErrFailedPrecondition when the database already has a
 // version that this program does not know.
 func (s *Store) Migrate(ctx context.Context, m Module) error {
-	if v, err := s.version(ctx, s.DB, m); err != nil || v == len(m.Steps) {
-		return err
+	if s.versions[m.Name] == len(m.Steps) {
+		return nil
 	}
 	tx, err := s.DB.BeginTx(ctx, nil)
 	if err != nil {
@@ -83,13 +105,9 @@ func (s *Store) Migrate(ctx context.Context, m Module) error {
 	return tx.Commit()
 }
 
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func (s *Store) version(ctx context.Context, q querier, m Module) (int, error) {
+func (s *Store) version(ctx context.Context, tx *sql.Tx, m Module) (int, error) {
 	var v int
-	err := q.QueryRowContext(ctx, `SELECT version FROM schema WHERE module = ?`, m.Name).Scan(&v)
+	err := tx.QueryRowContext(ctx, `SELECT version FROM schema WHERE module = ?`, m.Name).Scan(&v)
 	switch {
 	case err == sql.ErrNoRows:
 		return 0, nil

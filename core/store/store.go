@@ -23,7 +23,8 @@ type Store struct {
 	Paths Paths
 	DB    *sql.DB
 
-	watcher watcher
+	versions map[string]int // of the modules' schemas when the database was opened
+	watcher  watcher
 
 	layersOnce sync.Once
 	layers     storage.Store
@@ -44,11 +45,16 @@ func Open(ctx context.Context, paths Paths) (*Store, error) {
 			return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
 		}
 	}
-	db, err := openDB(ctx, paths.StateDB())
+	db, err := openDB(paths.StateDB())
 	if err != nil {
 		return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
 	}
-	return &Store{Paths: paths, DB: db}, nil
+	versions, err := readVersions(ctx, db)
+	if err != nil {
+		db.Close()
+		return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
+	}
+	return &Store{Paths: paths, DB: db, versions: versions}, nil
 }
 
 // classify gives the errors of opening a class and the user a next step.
