@@ -22,6 +22,8 @@ const (
 func (s *Shell) call(ctx context.Context, args []string) ([]string, error) {
 	hc := interp.HandlerCtx(ctx)
 	switch name := args[0]; {
+	case name == "alias" || name == "unalias":
+		s.noteAlias(args)
 	case name == "command":
 		return commandWord(args), nil
 	case name == "export":

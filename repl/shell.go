@@ -14,8 +14,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"mvdan.cc/sh/v3/expand"
@@ -63,9 +65,10 @@ type Shell struct {
 	terminal *terminal // nil without one
 	jobs     *jobTable // nil without a terminal
 
-	mu  sync.Mutex // guards what a session's lines have changed last
-	dir string
-	env []string
+	mu    sync.Mutex // guards what a session's lines have changed last
+	words map[string]string
+	dir   string
+	env   []string
 }
 
 var _ plugins.Shell = (*Shell)(nil)
@@ -168,6 +171,36 @@ func (s *Shell) Env() []string {
 	return s.env
 }
 
+// Words are the session's functions and aliases, with what they are.
+func (s *Shell) Words() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.words // replaced as a whole, never changed
+}
+
+// noteAlias keeps what `alias NAME=text` and `unalias NAME` say: the interpreter does not tell.
+func (s *Shell) noteAlias(args []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	words := maps.Clone(s.words)
+	if words == nil {
+		words = map[string]string{}
+	}
+	for _, a := range args[1:] {
+		name, text, defined := strings.Cut(a, "=")
+		switch {
+		case args[0] == "alias" && defined:
+			words[name] = aliasMark + text
+		case args[0] == "unalias":
+			delete(words, name)
+		}
+	}
+	s.words = words
+}
+
+// aliasMark begins what Words tells of an alias.
+const aliasMark = "alias: "
+
 // remember keeps what completion asks for.
 func (s *Shell) remember(r *interp.Runner) {
 	var env []string
@@ -179,6 +212,16 @@ func (s *Shell) remember(r *interp.Runner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dir, s.env = r.Dir, env
+	words := map[string]string{}
+	for name := range r.Funcs {
+		words[name] = "function"
+	}
+	for name, about := range s.words {
+		if strings.HasPrefix(about, aliasMark) {
+			words[name] = about
+		}
+	}
+	s.words = words
 }
 
 // follow moves the process to the shell's working directory.

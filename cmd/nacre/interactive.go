@@ -18,17 +18,17 @@ import (
 	"github.com/nacre-sh/nacre/repl"
 	"github.com/nacre-sh/nacre/repl/complete"
 	"github.com/nacre-sh/nacre/repl/highlight"
-	"github.com/nacre-sh/nacre/repl/history"
 	"github.com/nacre-sh/nacre/repl/prompt"
 	"github.com/nacre-sh/nacre/scripting"
 )
 
 // interactive opens the shell at the terminal.
 func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int {
-	lines, err := p.history.open()
+	kept, err := p.history.open()
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre: warning:", err)
 	}
+	lines := &journal{Store: kept}
 	above := &later{to: p.out}
 	shell, err := p.shell(signals, func(o *repl.Options) {
 		o.Terminal, o.Journal, o.Stops, o.Above = p.in, lines, p.stops, above
@@ -84,18 +84,19 @@ func (p *program) warm(ctx context.Context) {
 }
 
 // completer finds what words can become.
-func (p *program) completer(shell *repl.Shell, lines *history.Store) *complete.Completer {
+func (p *program) completer(shell *repl.Shell, lines *journal) *complete.Completer {
 	return complete.New(complete.Options{
 		Shell: shell, Engine: p.engine, Globals: p.options.globals, Dir: shell.Dir, Env: shell.Env,
 		EngineName: func(globals []string) string { return p.namer.Name(globals, shell.Env()) },
 		Habits:     lines.Lines,
 		Auth:       func(registry string) string { return docker.RegistryAuth(p.options.globals, shell.Env(), registry) },
 		Lua:        luaNames,
+		Words:      func() []plugins.Candidate { return p.runnable(shell) },
 	})
 }
 
 // editor makes the prompt for a shell.
-func (p *program) editor(shell *repl.Shell, lines *history.Store, completer *complete.Completer) (*prompt.Editor, error) {
+func (p *program) editor(shell *repl.Shell, lines *journal, completer *complete.Completer) (*prompt.Editor, error) {
 	return prompt.New(prompt.Options{
 		In: p.in, Out: p.out, Getenv: expandEnv(p.environment),
 		Prompt:     func() string { return "\x1b[1;36mnacre\x1b[0m \x1b[1m❯\x1b[0m " },
@@ -104,6 +105,19 @@ func (p *program) editor(shell *repl.Shell, lines *history.Store, completer *com
 		Incomplete: repl.Incomplete,
 		History:    lines,
 		Ghost:      func(text string) string { return lines.Suggest(text, shell.Dir()) },
+		Expand:     lines.expand,
+		Edit:       func(text string) (string, error) { return p.editOutside(shell, text) },
+		Search:     func(query string, f prompt.Filter) []prompt.Found { return p.search(shell, lines.Store, query, f) },
+		SearchAll: func(ctx context.Context, query string, f prompt.Filter) []prompt.Found {
+			return p.searchAll(ctx, shell, lines.Store, query, f)
+		},
+		Abbreviation: func(before string) (string, int) {
+			word := complete.CommandWord(before)
+			if text := p.abbreviations.Expand(word); word != "" && text != "" {
+				return text, len(word)
+			}
+			return "", 0
+		},
 	})
 }
 
@@ -123,6 +137,9 @@ func (p *program) known(shell *repl.Shell) highlight.Known {
 		word := strings.TrimPrefix(words[0], "!")
 		if word == words[0] {
 			if _, ok := p.registry.Lookup(word); ok || interp.IsBuiltin(word) {
+				return true
+			}
+			if _, ok := shell.Words()[word]; ok || p.abbreviations.Expand(word) != "" {
 				return true
 			}
 		}

@@ -25,22 +25,24 @@ import (
 	"github.com/nacre-sh/nacre/plugins/builtin/xargs"
 	"github.com/nacre-sh/nacre/plugins/discover"
 	"github.com/nacre-sh/nacre/repl"
+	"github.com/nacre-sh/nacre/repl/abbr"
 	"github.com/nacre-sh/nacre/scripts"
 )
 
 // program is nacre with its parts put together.
 type program struct {
-	options     *options
-	registry    *plugins.Registry
-	engine      *lazyEngine
-	history     *lazyHistory
-	namer       docker.EngineNamer
-	prompting   atomic.Pointer[repl.Shell] // the shell at the terminal, if there is one
-	in          *os.File
-	out, err    *os.File
-	environment []string
-	dir         string
-	stops       <-chan os.Signal // Ctrl-Z
+	options       *options
+	registry      *plugins.Registry
+	engine        *lazyEngine
+	history       *lazyHistory
+	abbreviations *abbr.File
+	namer         docker.EngineNamer
+	prompting     atomic.Pointer[repl.Shell] // the shell at the terminal, if there is one
+	in            *os.File
+	out, err      *os.File
+	environment   []string
+	dir           string
+	stops         <-chan os.Signal // Ctrl-Z
 }
 
 // assemble makes the parts. A plugin that fails costs a warning, never the shell.
@@ -61,6 +63,10 @@ func assemble(ctx context.Context, o *options, in, out, errs *os.File) *program 
 	}
 	p.history = &lazyHistory{environment: p.environment, engine: p.engineName}
 	p.wrapHistory()
+	p.abbreviations = &abbr.File{Path: abbr.Path(expandEnv(p.environment))}
+	if err := p.registry.Add(p.abbreviations.Command()); err != nil {
+		fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
+	}
 	for _, err := range p.discover(ctx) {
 		fmt.Fprintln(errs, "nacre: warning:", firstLine(err))
 	}

@@ -152,3 +152,13 @@ func lastWord(text string) place {
 	last := words[len(words)-1]
 	return place{before: words[:len(words)-1], word: last, start: len(text) - len(last)}
 }
+
+// CommandWord is the word at the end of a text if it stands where a command
+// begins and is written without quotes, else "".
+func CommandWord(text string) string {
+	p := locate(text)
+	if len(p.before) > 0 || p.redirect || p.raw != p.word {
+		return ""
+	}
+	return p.word
+}

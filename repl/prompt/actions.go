@@ -33,9 +33,6 @@ var kills = map[string]func(line) line{
 	"ctrl-delete":    wordRight,
 }
 
-func wordLeft(l line) line  { return l.wordLeft(isWordRune) }
-func wordRight(l line) line { return l.wordRight(isWordRune) }
-
 // killEnd goes to the end of the row, at the end of it over the newline.
 func killEnd(l line) line {
 	if strings.HasPrefix(l.after, "\n") {
@@ -43,8 +40,6 @@ func killEnd(l line) line {
 	}
 	return l.end()
 }
-
-const maxUndo = 200
 
 // key applies one key.
 func (e *Editor) key(k key) {
@@ -58,20 +53,46 @@ func (e *Editor) key(k key) {
 	if e.menu != nil && e.menuKey(k) {
 		return
 	}
-	killed := e.lastKill
-	e.lastKill = false
-	old := e.line
+	name := k.name
+	if e.lastKey == "ctrl-x" {
+		name = "ctrl-x " + name
+	}
+	old, killing := e.line, false
 	switch {
 	case k.name == "" || k.name == "paste":
-		e.line = e.line.insert(k.text)
-	case e.control(k.name):
-	case e.acceptGhost(k.name):
-	case bindings[k.name] != nil:
-		e.line = bindings[k.name](e.line)
-	case kills[k.name] != nil:
-		e.killTo(kills[k.name](e.line), killed)
+		e.typed(k.text)
+	case e.control(name):
+	case e.acceptGhost(name):
+	case bindings[name] != nil:
+		e.line = bindings[name](e.line)
+	case kills[name] != nil:
+		e.killTo(kills[name](e.line))
+		killing = e.line != old
 	}
-	e.edited(old, k.name)
+	e.kills.open = killing
+	e.edited(old, name, k.text)
+	e.lastKey = name
+}
+
+// typed puts a text in. A blank behind a word that stands for more puts that there.
+func (e *Editor) typed(text string) {
+	if text == " " {
+		e.expandWord()
+	}
+	e.line = e.line.insert(text)
+}
+
+// expandWord replaces an abbreviation before the cursor.
+func (e *Editor) expandWord() {
+	if e.opt.Abbreviation == nil || e.line.before == "" {
+		return
+	}
+	if text, n := e.opt.Abbreviation(e.line.before); n > 0 && n <= len(e.line.before) {
+		old := e.line
+		e.line = line{e.line.before[:len(e.line.before)-n] + text, e.line.after}
+		e.changes.typing = false
+		e.edited(old, "", "")
+	}
 }
 
 // control does what is more than an operation on the text.
@@ -91,9 +112,16 @@ func (e *Editor) control(name string) bool {
 		e.buf.WriteString("\x1b[H\x1b[2J")
 		e.screen.drawn = false
 	case "ctrl-y":
-		e.line = e.line.insert(e.kill)
-	case "ctrl-_":
-		e.undoOne()
+		e.yank()
+	case "alt-y":
+		e.yankPop()
+	case "ctrl-_", "ctrl-x ctrl-u":
+		e.undo()
+	case "alt-/", "alt-_", "ctrl-x ctrl-r":
+		e.redo()
+	case "ctrl-x ctrl-e":
+		e.external()
+	case "ctrl-x":
 	case "tab":
 		e.complete()
 	case "ctrl-r":
@@ -110,6 +138,16 @@ func (e *Editor) control(name string) bool {
 
 // enter ends the line, or begins a new row where the line is not complete.
 func (e *Editor) enter() {
+	if e.line.after == "" {
+		e.expandWord()
+	}
+	if e.opt.Expand != nil {
+		if text := e.opt.Expand(e.line.text()); text != e.line.text() {
+			old := e.line
+			e.line = line{text, ""}
+			e.edited(old, "", "")
+		}
+	}
 	if text := e.line.text(); text != "" && e.opt.Incomplete(text) {
 		e.line = e.line.insert("\n")
 		return
@@ -117,57 +155,23 @@ func (e *Editor) enter() {
 	e.finish(nil)
 }
 
-// killTo deletes between here and there. Kills in a row add up, in the order
-// of the text.
-func (e *Editor) killTo(to line, more bool) {
-	from := e.line
-	if len(to.before) < len(from.before) {
-		killed := from.before[len(to.before):]
-		if more {
-			killed += e.kill
-		}
-		e.setKill(killed, from.before != to.before)
-		e.line = line{to.before, from.after}
-		return
-	}
-	killed := to.before[len(from.before):]
-	if killed == "" {
-		return
-	}
-	if more {
-		killed = e.kill + killed
-	}
-	e.setKill(killed, true)
-	e.line = line{from.before, to.after}
-}
-
-func (e *Editor) setKill(text string, changed bool) {
-	if changed {
-		e.kill, e.lastKill = text, true
-	}
-}
-
 // edited keeps what the text was for undo, and ends what a change ends.
-func (e *Editor) edited(old line, name string) {
+func (e *Editor) edited(old line, name, typed string) {
 	if e.line.text() == old.text() {
+		if e.line != old {
+			e.changes.typing = false // the cursor went elsewhere
+		}
 		return
 	}
-	if name != "up" && name != "down" && name != "ctrl-p" && name != "ctrl-n" {
+	switch name {
+	case "up", "down", "ctrl-p", "ctrl-n":
+	case "ctrl-_", "ctrl-x ctrl-u", "alt-/", "alt-_", "ctrl-x ctrl-r":
+		e.walk = nil
+		return
+	default:
 		e.walk = nil
 	}
-	if name == "ctrl-_" {
-		return
-	}
-	if len(e.undo) == maxUndo {
-		e.undo = append(e.undo[:0], e.undo[1:]...)
-	}
-	e.undo = append(e.undo, old)
-}
-
-func (e *Editor) undoOne() {
-	if n := len(e.undo); n > 0 {
-		e.line, e.undo = e.undo[n-1], e.undo[:n-1]
-	}
+	e.changes.add(old, typed)
 }
 
 // acceptGhost takes the suggestion, or a word of it, when the cursor stands

@@ -57,6 +57,15 @@ func child() int {
 		Highlight:  colour,
 		Incomplete: incomplete,
 		History:    h,
+		Search:     func(query string, f prompt.Filter) []prompt.Found { return find(h, query, f) },
+		Expand:     func(text string) string { return strings.ReplaceAll(text, "!!", last) },
+		Abbreviation: func(before string) (string, int) {
+			if before == "pa" {
+				return "ps -a", 2
+			}
+			return "", 0
+		},
+		Edit: edit,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -78,11 +87,37 @@ func child() int {
 		if _, err := h.Began(line, "/"); err != nil {
 			fmt.Println(err)
 		}
+		last = line
 		if line == "exit" {
 			return 0
 		}
 		run(line)
 	}
+}
+
+// last is the line before, for !!.
+var last string
+
+// find marks lines that end in ! as failed.
+func find(h *history.Store, query string, f prompt.Filter) (found []prompt.Found) {
+	for _, e := range h.Find(query, history.Query{}) {
+		failed := strings.HasSuffix(e.Text, "!")
+		if !f.Failed || failed {
+			found = append(found, prompt.Found{Text: e.Text})
+		}
+	}
+	return found
+}
+
+// edit is another editor: it takes a line of the terminal, in the terminal's own mode.
+func edit(text string) (string, error) {
+	fmt.Printf("editing %q\n", text)
+	buf := make([]byte, 100)
+	n, err := os.Stdin.Read(buf)
+	if string(buf[:n]) == "fail\n" {
+		return "", errors.New("the editor failed")
+	}
+	return text + " " + string(buf[:n]) + "\n\n", err
 }
 
 func run(line string) {

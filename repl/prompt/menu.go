@@ -87,13 +87,13 @@ func (e *Editor) offer(start int, items []plugins.Candidate, d plugins.Directive
 		m.items = items
 		e.line = m.line(items[0].Text)
 		e.addSpace(m)
-		e.edited(old, "")
+		e.edited(old, "", "")
 	default:
 		if common := commonPrefix(items); common != m.word && strings.HasPrefix(common, m.word) {
 			old := e.line
 			m.word = common
 			e.line = m.line(common)
-			e.edited(old, "")
+			e.edited(old, "", "")
 		}
 		m.filter()
 		if len(m.items) == 0 {
@@ -193,7 +193,7 @@ func (e *Editor) choose(i int) {
 func (e *Editor) acceptChoice() {
 	m := e.menu
 	e.menu = nil
-	e.edited(m.line(m.word), "")
+	e.edited(m.line(m.word), "", "")
 	e.addSpace(m)
 }
 
@@ -207,7 +207,7 @@ func (e *Editor) narrow(text string) bool {
 	old := e.line
 	m.word += text
 	e.line = m.line(m.word)
-	e.edited(old, "")
+	e.edited(old, "", "")
 	m.filter()
 	if len(m.items) == 0 {
 		e.menu = nil
@@ -226,7 +226,7 @@ func (e *Editor) widen() bool {
 	old := e.line
 	m.word = strings.TrimSuffix(m.word, lastCluster(m.word))
 	e.line = m.line(m.word)
-	e.edited(old, "")
+	e.edited(old, "", "")
 	if !strings.HasPrefix(m.word, m.asked) {
 		e.menu = nil
 		e.complete()

@@ -1,6 +1,7 @@
 package prompt_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -160,12 +161,12 @@ func TestSearch(t *testing.T) {
 	s.Send("x\x12")
 	s.Want(p+"x", "search:")
 	s.Send("ngi")
-	s.Want(p+"run nginx", "search: ngi")
+	s.Want(p+"run nginx", "search: ngi", " run nginx", " pull nginx")
 	s.WantCursor(12, 0)
 	s.Send("\x12")
-	s.Want(p+"pull nginx", "search: ngi")
+	s.Want(p+"pull nginx", "search: ngi", " run nginx", " pull nginx")
 	s.Send("\x12\x13") // no older one; C-s goes back
-	s.Want(p+"run nginx", "search: ngi")
+	s.Want(p+"run nginx", "search: ngi", " run nginx", " pull nginx")
 	s.Send("zz")
 	s.Want(p+"x", "search, nothing found: ngizz")
 	s.Send("\x7f\x7f\x07") // C-g gives up
@@ -176,6 +177,37 @@ func TestSearch(t *testing.T) {
 	s.Contains("[ps -a -q]")
 	s.Send("\x12pull\r")
 	s.Contains("[pull nginx]")
+}
+
+func TestSearchByLettersAndFilters(t *testing.T) {
+	s := start(t, config{cols: 60, rows: 12, lines: "pull nginx|rm broken !|run --rm busybox true|images"})
+	s.Want(p)
+	s.Send("\x12rbt")
+	s.Want(p+"run --rm busybox true", "search: rbt")
+	s.Send("\x15\x1bf") // C-u empties the query; M-f: what failed
+	s.Want(p+"rm broken !", "search (failed):")
+	s.Send("\x1bf\x1bd")
+	s.Contains("search (this folder):")
+	s.Send("\x1be")
+	s.Contains("search (this folder, this engine):")
+	s.Send("\x07")
+	s.Want(p)
+}
+
+// Many lines are found: the list scrolls, and leaves room for the line in a small window.
+func TestSearchScrolls(t *testing.T) {
+	lines := ""
+	for i := range 20 {
+		lines += fmt.Sprintf("|pull image-%02d", i)
+	}
+	s := start(t, config{cols: 30, rows: 5, lines: lines[1:]})
+	s.Want(p)
+	s.Send("\x12image")
+	s.Want(p+"pull image-19", "search: image  1 of 20", " pull image-19", " pull image-18", " pull image-17")
+	s.Send("\x12\x12\x12\x12")
+	s.Want(p+"pull image-15", "search: image  5 of 20", " pull image-17", " pull image-16", " pull image-15")
+	s.Send("\r")
+	s.Contains("[pull image-15]")
 }
 
 func TestSessionsShareHistory(t *testing.T) {

@@ -88,6 +88,15 @@ func (p *painter) moveTo(b *bytes.Buffer, to int) {
 	p.at = to
 }
 
+// leave moves the cursor below the frame, which stays on the screen.
+func (p *painter) leave(b *bytes.Buffer) {
+	if p.drawn {
+		p.at = p.shown.cursor
+		p.moveTo(b, len(p.shown.rows)-1)
+	}
+	p.drawn = false
+}
+
 // erase takes the frame off the screen; the cursor stands where it began.
 // above is how many rows of it lie above the cursor.
 func (p *painter) erase(b *bytes.Buffer, above int) {

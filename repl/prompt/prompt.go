@@ -58,9 +58,19 @@ type Options struct {
 	// Ghost gives the rest of a line that is likely to be meant. Without it the
 	// newest line of History with this beginning is.
 	Ghost func(text string) string
+	// Expand gives the line that Enter runs: !! and the like replaced. It is shown before it runs.
+	Expand func(text string) string
+	// Abbreviation gives what stands for the last n bytes of the text before the cursor when a blank or Enter follows; n 0: nothing.
+	Abbreviation func(before string) (text string, n int)
+	// Edit lets another program edit the text, at the terminal (Ctrl-X Ctrl-E).
+	Edit func(text string) (string, error)
 	// Incomplete tells that Enter shall begin a new row instead of ending the line.
 	Incomplete func(text string) bool
 	History    History
+	// Search gives the lines of the history that match, the best first; without it those of History that hold the query.
+	Search func(query string, f Filter) []Found
+	// SearchAll looks where Search does not, beside the editor. Its context ends when the answer is not wanted any more.
+	SearchAll func(ctx context.Context, query string, f Filter) []Found
 }
 
 func (o *Options) defaults() {
@@ -75,6 +85,9 @@ func (o *Options) defaults() {
 	}
 	if o.Ghost == nil {
 		o.Ghost = func(text string) string { return suggest(o.History, text) }
+	}
+	if o.Search == nil {
+		o.Search = searchRecent(o.History)
 	}
 	if o.Incomplete == nil {
 		o.Incomplete = func(string) bool { return false }
@@ -302,7 +315,7 @@ func (e *Editor) keys() []key {
 
 func mayEnd(k key) bool {
 	switch k.name {
-	case "enter", "ctrl-c", "ctrl-d":
+	case "enter", "ctrl-c", "ctrl-d", "ctrl-e": // Ctrl-X Ctrl-E: what follows is for the other editor
 		return true
 	}
 	return false

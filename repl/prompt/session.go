@@ -18,9 +18,10 @@ type session struct {
 	ghost  string
 	prompt string
 
-	kill     string // what Ctrl-Y brings back
-	lastKill bool   // the key before killed text too: kills add up
-	undo     []line
+	kills   killRing
+	changes changes
+	yanked  string // what stands before the text that Ctrl-Y brought back
+	lastKey string
 
 	menu    *menu
 	search  *search
@@ -48,7 +49,7 @@ type result struct {
 }
 
 func newSession(e *Editor) session {
-	s := session{kill: e.session.kill, result: make(chan result, 1), prompt: e.opt.Prompt()}
+	s := session{kills: e.session.kills, result: make(chan result, 1), prompt: e.opt.Prompt()}
 	s.cols, s.rows = e.tty.size()
 	return s
 }
@@ -172,7 +173,7 @@ func (e *Editor) frame() frame {
 	})
 	var extra []row
 	if e.search != nil {
-		extra = e.search.rows(e.cols)
+		extra = e.search.rows(e.cols, e.menuHeight(len(f.rows)))
 	} else if e.menu != nil {
 		extra = e.menu.rows(e.cols, e.menuHeight(len(f.rows)))
 	}
@@ -234,6 +235,7 @@ const (
 	styleSelected = "7"
 	styleDim      = "2"
 	styleBold     = "1"
+	styleMatch    = "1;4"
 )
 
 func styleOf(k highlight.Kind) string {
@@ -242,6 +244,8 @@ func styleOf(k highlight.Kind) string {
 		return "32"
 	case highlight.Unknown, highlight.Error:
 		return "31"
+	case highlight.Missing:
+		return "4;33"
 	case highlight.Keyword:
 		return "35"
 	case highlight.Flag:

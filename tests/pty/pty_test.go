@@ -52,6 +52,7 @@ func TestTerminal(t *testing.T) {
 		{"jobs", jobs},
 		{"nacre's own commands behind the prompt", ownCommandsBehind},
 		{"history of other sessions", sharedHistory},
+		{"shortcuts", shortcuts},
 		{"paste", paste},
 		{"dumb", dumb},
 		{"terminated", terminated},
