@@ -74,4 +74,6 @@ deps-%:
 	@missing=; for p in $(PACKAGES); do \
 		[ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || { echo "installing:$$missing" >&2; \
-		apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >&2; }
+		apt-get update -qq >&2 || echo "the package lists could not be renewed: trying with those that are here" >&2; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >&2 || \
+		{ echo "could not install$$missing: as root on Debian, with a package source that answers, this works by itself; elsewhere install them by hand" >&2; exit 1; }; }
