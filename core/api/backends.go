@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
@@ -64,6 +65,8 @@ type Images interface {
 	// Save calls open when nothing can be refused any more.
 	Save(ctx context.Context, opts backend.ImageSave, open func() (io.Writer, error)) error
 	Import(ctx context.Context, body io.Reader, opts backend.ImageImport) error
+	// Distribution asks a registry about an image without pulling it.
+	Distribution(ctx context.Context, ref reference.Named, auth *registry.AuthConfig) (registry.DistributionInspect, error)
 	Tag(ctx context.Context, source, repo, tag string) error
 	Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error)
 	Prune(ctx context.Context, filters filter.Args) ([]image.DeleteResponse, uint64, error)

@@ -24,6 +24,7 @@ func (s *server) imageRoutes() []route {
 		{"POST /images/load", s.loadImages},
 		{"GET /images/get", s.saveImages},
 		{"DELETE /images/{name...}", s.removeImage},
+		{"GET /distribution/{rest...}", byVerb(map[string]handler{"json": s.inspectDistribution})},
 		{"GET /images/{rest...}", byVerb(map[string]handler{
 			"json": s.inspectImage, "history": s.imageHistory,
 			"get": s.saveImages, "attestations": serves501("reading attestations"),
@@ -215,4 +216,17 @@ func (s *server) pruneImages(w http.ResponseWriter, r *request) error {
 	}
 	deleted, freed, err := s.Images.Prune(r.Context(), filters)
 	return reply(w, image.PruneReport{ImagesDeleted: deleted, SpaceReclaimed: freed}, err)
+}
+
+func (s *server) inspectDistribution(w http.ResponseWriter, r *request) error {
+	ref, err := reference.ParseAnyReference(r.PathValue("name"))
+	if err != nil {
+		return invalid("%s", err)
+	}
+	named, ok := ref.(reference.Named)
+	if !ok {
+		return invalid("unknown image reference format: %s", r.PathValue("name"))
+	}
+	found, err := s.Images.Distribution(r.Context(), reference.TagNameOnly(named), registryAuth(r))
+	return reply(w, found, err)
 }

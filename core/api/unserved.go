@@ -10,12 +10,11 @@ import (
 // unserved are the parts of docker's API that this engine does not serve yet,
 // in the words in which the answer names them.
 var unserved = map[string][]string{
-	"building images":                {"POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"},
-	"asking registries about images": {"GET /distribution/{rest...}"},
-	"attaching by websocket":         {"GET /containers/{name}/attach/ws"},
-	"checkpointing":                  {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},
-	"changing networks":              {"POST /networks/create", "POST /networks/prune", "POST /networks/{name}/connect", "POST /networks/{name}/disconnect", "DELETE /networks/{name}"},
-	"managing engine plugins":        {"/plugins", "/plugins/{rest...}"},
+	"building images":         {"POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"},
+	"attaching by websocket":  {"GET /containers/{name}/attach/ws"},
+	"checkpointing":           {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},
+	"changing networks":       {"POST /networks/create", "POST /networks/prune", "POST /networks/{name}/connect", "POST /networks/{name}/disconnect", "DELETE /networks/{name}"},
+	"managing engine plugins": {"/plugins", "/plugins/{rest...}"},
 	"swarm mode": {
 		"/swarm", "/swarm/{rest...}", "/nodes", "/nodes/{rest...}", "/services", "/services/{rest...}", "/tasks", "/tasks/{rest...}",
 		"/secrets", "/secrets/{rest...}", "/configs", "/configs/{rest...}",

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -113,7 +114,7 @@ func (p *push) run(ctx context.Context, platform *ocispec.Platform) error {
 		return err
 	}
 	defer dest.Close()
-	sent, err := p.sendLayers(ctx, dest, image.layers)
+	sent, err := p.sendLayers(ctx, dest, image)
 	if err != nil {
 		return err
 	}
@@ -170,9 +171,10 @@ func (p *push) open(ctx context.Context) (types.ImageDestination, error) {
 }
 
 // sendLayers brings every layer to the registry and returns its packed forms, bottom first.
-func (p *push) sendLayers(ctx context.Context, dest types.ImageDestination, layers []layer) ([]ocispec.Descriptor, error) {
+func (p *push) sendLayers(ctx context.Context, dest types.ImageDestination, image *stored) ([]ocispec.Descriptor, error) {
+	layers, own := image.layers, ownBlobs(image)
 	sent := make([]ocispec.Descriptor, len(layers))
-	for _, l := range layers {
+	for _, l := range slices.Backward(layers) { // as docker lists them
 		p.report.status(shortID(l.DiffID), "Preparing")
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -182,7 +184,7 @@ func (p *push) sendLayers(ctx context.Context, dest types.ImageDestination, laye
 			p.report.status(shortID(l.DiffID), "Waiting")
 		}
 		group.Go(func() error {
-			d, err := p.sendLayer(ctx, dest, l)
+			d, err := p.sendLayer(ctx, dest, l, own)
 			sent[i] = d
 			return err
 		})

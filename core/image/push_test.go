@@ -1,8 +1,11 @@
 package image_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -97,5 +100,41 @@ func TestPushToAnotherRegistry(t *testing.T) {
 	must(t, err)
 	if got, err := other.Inspect(context.Background(), want.ID, nil); err != nil || len(got.RootFS.Layers) != 3 {
 		t.Errorf("the pushed image comes back as %v (%v)", got.ID, err)
+	}
+}
+
+// A registry may hold a layer packed in several ways. The way that the image's
+// manifest names wins, so that the digest stays.
+func TestPushPrefersItsOwnBlobs(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	img := small(t, 2, "")
+	digest := push(t, r, "library/demo", "latest", img)
+	repacked := img
+	repacked.Layers = nil
+	for _, l := range img.Layers {
+		plain, err := gzip.NewReader(bytes.NewReader(l.Blob))
+		must(t, err)
+		var blob bytes.Buffer
+		w, err := gzip.NewWriterLevel(&blob, gzip.NoCompression)
+		must(t, err)
+		_, err = io.Copy(w, plain)
+		must(t, err)
+		must(t, w.Close())
+		repacked.Layers = append(repacked.Layers, registry.Layer{Blob: blob.Bytes(), DiffID: l.DiffID})
+	}
+	other := push(t, r, "a/other", "1", repacked)
+	if other == digest {
+		t.Fatal("the layers were not packed in another way")
+	}
+	e := newEngine(t)
+	for _, name := range []string{"/library/demo", "/a/other:1"} {
+		_, err := e.pull(r.Addr + name)
+		must(t, err)
+	}
+	must(t, e.Tag(context.Background(), r.Addr+"/library/demo", r.Addr+"/team/copy", "v1"))
+	lines, err := e.send(r.Addr+"/team/copy:v1", nil)
+	must(t, err)
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "v1: digest: "+digest) {
+		t.Errorf("pushed as %q, was %s", last, digest)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/distribution/reference"
@@ -26,32 +27,53 @@ type knownBlob struct {
 }
 
 // knownBlobs lists the packed forms of a layer on the registry that we push
-// to, those of the very repository first.
-func (p *push) knownBlobs(ctx context.Context, diffID digest.Digest) ([]knownBlob, error) {
-	var here, elsewhere []knownBlob
+// to, the best first: the form that the image's own manifest names, so that the
+// digest stays, then those of the very repository.
+func (p *push) knownBlobs(ctx context.Context, diffID digest.Digest, own map[digest.Digest]bool) ([]knownBlob, error) {
+	var all []knownBlob
 	err := each(ctx, p.store.DB, func(rows *sql.Rows) error {
 		var b knownBlob
 		if err := rows.Scan(&b.repo, &b.Digest, &b.Size, &b.MediaType); err != nil {
 			return err
 		}
 		named, err := reference.ParseNormalizedNamed(b.repo)
-		switch {
-		case err != nil:
-			return err
-		case b.repo == p.ref.Name():
-			here = append(here, b)
-		case reference.Domain(named) == reference.Domain(p.ref):
-			elsewhere = append(elsewhere, b)
+		if err == nil && reference.Domain(named) == reference.Domain(p.ref) {
+			all = append(all, b)
 		}
-		return nil
+		return err
 	}, `SELECT repo, digest, size, media_type FROM blobs WHERE diff_id = ? ORDER BY repo, digest`, diffID.String())
-	return append(here, elsewhere...), err
+	rank := func(b knownBlob) int {
+		switch here := b.repo == p.ref.Name(); {
+		case own[b.Digest] && here:
+			return 0
+		case own[b.Digest]:
+			return 1
+		case here:
+			return 2
+		}
+		return 3
+	}
+	slices.SortStableFunc(all, func(a, b knownBlob) int { return rank(a) - rank(b) })
+	return all, err
+}
+
+// ownBlobs are the layers that an image's manifest names.
+func ownBlobs(image *stored) map[digest.Digest]bool {
+	own := map[digest.Digest]bool{}
+	original, err := manifest.FromBlob(image.Manifest, image.ManifestType)
+	if err != nil {
+		return own // an image that was made here has none
+	}
+	for _, info := range original.LayerInfos() {
+		own[info.Digest] = true
+	}
+	return own
 }
 
 // sendLayer brings one layer to the registry by the cheapest way there is.
-func (p *push) sendLayer(ctx context.Context, dest types.ImageDestination, l layer) (ocispec.Descriptor, error) {
+func (p *push) sendLayer(ctx context.Context, dest types.ImageDestination, l layer, own map[digest.Digest]bool) (ocispec.Descriptor, error) {
 	name := shortID(l.DiffID)
-	known, err := p.knownBlobs(ctx, l.DiffID)
+	known, err := p.knownBlobs(ctx, l.DiffID, own)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
