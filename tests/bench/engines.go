@@ -29,12 +29,14 @@ type engine struct {
 // lab is where the measurements happen.
 type lab struct {
 	options
-	dir     string
-	image   string // busybox in the registry
-	engines []*engine
-	nacre   *engine
-	say     func(format string, args ...any) // what goes on, for who waits
-	done    map[string]bool                  // what once has done
+	dir      string
+	registry string  // its address
+	image    string  // busybox in the registry
+	many     *engine // nacre with very many images
+	engines  []*engine
+	nacre    *engine
+	say      func(format string, args ...any) // what goes on, for who waits
+	done     map[string]bool                  // what once has done
 }
 
 // setUp starts the registry and the engines. An engine that is not installed
@@ -61,7 +63,7 @@ func setUp(ctx context.Context, opts options, dir string, say func(string, ...an
 		closeAll()
 		return nil, nil, err
 	}
-	l.image = reg.Addr + "/library/busybox:latest"
+	l.registry, l.image = reg.Addr, reg.Addr+"/library/busybox:latest"
 	for _, start := range []func(context.Context) (*engine, error){l.startNacre, l.startDocker, l.startPodman} {
 		e, err := start(ctx)
 		if err != nil {

@@ -2,7 +2,7 @@
 // prints a Markdown table with the ratios and the budgets, line by line as
 // they are known:
 //
-//	go run ./tests/bench -nacre bin/nacre [-runs N] [-only NAME,NAME…]
+//	go run ./tests/bench -nacre bin/nacre [-runs N] [-mib N] [-only NAME,NAME…]
 //	go run ./tests/bench -list
 //
 // The engines take turns, so that whatever else happens on the machine hits
@@ -52,6 +52,7 @@ type options struct {
 	nacre string
 	runs  int
 	list  bool
+	mib   int // of the large image, unpacked
 	rows  []row
 }
 
@@ -94,13 +95,14 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.SetOutput(log)
 	f.StringVar(&o.nacre, "nacre", "bin/nacre", "the program to measure; nacre-shim lies beside it")
 	f.IntVar(&o.runs, "runs", 20, "how often each thing is measured")
+	f.IntVar(&o.mib, "mib", 1024, "size of the large image, unpacked, in MiB")
 	f.StringVar(&only, "only", "", "measure only these rows: names as -list shows them, with commas between")
 	f.BoolVar(&o.list, "list", false, "show the names of the rows and measure nothing")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if f.NArg() > 0 || o.runs < 1 {
-		return o, errors.New("usage: bench [-nacre FILE] [-runs N] [-only NAME,NAME…] | bench -list")
+	if f.NArg() > 0 || o.runs < 1 || o.mib < largeLayers {
+		return o, errors.New("usage: bench [-nacre FILE] [-runs N] [-mib N] [-only NAME,NAME…] | bench -list")
 	}
 	var err error
 	if o.rows, err = choose(allRows(), only); err != nil {
