@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -144,16 +145,42 @@ func measurePullMemory(ctx context.Context, l *lab, s *sample) error {
 	if err != nil {
 		return err
 	}
-	cmd := e.cmd(ctx, "pull", "-q", l.large())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("pull: %w: %s", err, out)
+	peak, err := peakMemory(e.cmd(ctx, "pull", "-q", l.large()))
+	if err != nil {
+		return fmt.Errorf("pull: %w", err)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return fmt.Errorf("no resource usage of the pull")
-	}
-	s.add(l.nacre, float64(usage.Maxrss)/1024)
+	s.add(l.nacre, peak)
 	return clean()
+}
+
+// peakMemory runs a program and returns the most memory that it had, in MiB.
+// It asks while the program runs: what the kernel counts at the end includes
+// this process's memory, from before the program was executed.
+func peakMemory(cmd *exec.Cmd) (float64, error) {
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	status := fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)
+	peak := 0.0
+	for {
+		select {
+		case err := <-ended:
+			return peak / 1024, err
+		case <-time.After(5 * time.Millisecond):
+		}
+		text, err := os.ReadFile(status)
+		if err != nil {
+			continue // it has just ended
+		}
+		if _, rest, ok := strings.Cut(string(text), "VmHWM:"); ok {
+			var kib float64
+			if _, err := fmt.Sscan(rest, &kib); err == nil {
+				peak = kib // it only grows
+			}
+		}
+	}
 }
 
 // measurePush pushes to a registry of its own each time: a push to a known one
