@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
@@ -101,8 +102,12 @@ func (l *session) watch(a *attendance) {
 	}
 	a.close()
 	line := l.jobs.line(a.job)
-	if l.jobs.remove(a.job) {
-		fmt.Fprintln(l.options.Above, line)
+	if !l.jobs.remove(a.job) {
+		return
+	}
+	fmt.Fprintln(l.options.Above, line)
+	if l.options.Ended != nil {
+		l.options.Ended(Ended{Text: a.job.text, Status: a.job.status, Duration: time.Since(a.job.began), Job: true})
 	}
 }
 

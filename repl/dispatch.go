@@ -59,6 +59,8 @@ func (s *Shell) shellsOwn(args []string) bool {
 	switch args[0] {
 	case "jobs", "fg", "bg", "disown":
 		return s.jobs != nil
+	case "reload":
+		return s.jobs != nil && s.options.Startup != nil && len(args) == 1
 	case "wait", "kill":
 		return s.jobs != nil && jobWords(args[1:])
 	}

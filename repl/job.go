@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/syntax"
@@ -38,6 +39,7 @@ type job struct {
 	// Of a whole job.
 	id     int // as %N shows it; 0 while it has never left the foreground
 	text   string
+	began  time.Time
 	state  jobState
 	status int              // once done
 	rested map[int]struct{} // process groups that Ctrl-Z has stopped
@@ -52,7 +54,7 @@ type jobKey struct{}
 
 // newJob returns a whole job in the foreground.
 func newJob(text string, cancel context.CancelCauseFunc) *job {
-	j := &job{cancel: cancel, text: text, rested: map[int]struct{}{}, stops: make(chan struct{}, 1), ended: make(chan struct{})}
+	j := &job{cancel: cancel, text: text, began: time.Now(), rested: map[int]struct{}{}, stops: make(chan struct{}, 1), ended: make(chan struct{})}
 	j.whole = j
 	return j
 }

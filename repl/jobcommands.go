@@ -30,6 +30,8 @@ func (s *Shell) own(ctx context.Context, name string, args []string, out, errs i
 		return s.waitFor(ctx, args, errs)
 	case "kill":
 		err = s.killJobs(args)
+	case "reload":
+		s.reloading.Store(true)
 	case "follow":
 		return s.awaitJob(ctx, s.jobs.unfollow(args[0]))
 	}

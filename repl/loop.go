@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
@@ -62,6 +63,7 @@ func (s *Shell) Loop(ctx context.Context, name string, e Editor) int {
 	l := &session{Shell: s, runner: r, editor: e, name: name}
 	l.openStreams()
 	defer l.closeStreams()
+	l.startup(ctx)
 	for {
 		ended, err := l.step(ctx)
 		if err != nil {
@@ -75,6 +77,25 @@ func (s *Shell) Loop(ctx context.Context, name string, e Editor) int {
 			return l.leave(ctx)
 		}
 	}
+}
+
+// startup runs what the user's settings say. What fails in it says so and costs
+// nothing else.
+func (l *session) startup(ctx context.Context) {
+	if l.options.Startup == nil || l.jobs == nil {
+		return
+	}
+	text := l.options.Startup()
+	file, err := syntax.NewParser().Parse(strings.NewReader(text), "init.lua")
+	if err != nil {
+		fmt.Fprintln(l.options.Err, "nacre: warning: settings:", err)
+		return
+	}
+	for _, stmt := range file.Stmts {
+		l.runStatement(ctx, l.runner, stmt)
+	}
+	l.setStatus(ctx, 0)
+	l.remember(l.runner)
 }
 
 // leave ends the session: stopped jobs are hung up, as in any shell.
@@ -161,6 +182,12 @@ func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited
 		l.pending.Reset()
 	}()
 	defer l.journal(text)()
+	if l.options.Ended != nil {
+		begin := time.Now()
+		defer func() {
+			l.options.Ended(Ended{Text: strings.TrimSpace(text), Status: l.status, Duration: time.Since(begin)})
+		}()
+	}
 	if err != nil {
 		reportSyntax(l.options.Err, l.name, l.lines, text, err)
 		l.setStatus(ctx, statusSyntax)
@@ -240,6 +267,9 @@ func (l *session) inFront(ctx context.Context, stmt *syntax.Stmt, text string) (
 		}
 		l.setStatus(ctx, l.status)
 		return false, false
+	}
+	if l.reloading.CompareAndSwap(true, false) {
+		l.startup(ctx)
 	}
 	l.remember(l.runner)
 	if exited {

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
@@ -44,6 +46,10 @@ type Options struct {
 	Journal Journal
 	// Terminal is the controlling terminal of an interactive shell; nil for any other.
 	Terminal *os.File
+	// Startup is shell text that a session at a terminal runs first, and again after `reload`: aliases, variables. May be nil.
+	Startup func() string
+	// Ended is told how a line of a session, or a job behind the prompt, ended. May be nil.
+	Ended func(Ended)
 	// Stops delivers Ctrl-Z while the shell itself has the terminal. May be nil.
 	Stops <-chan os.Signal
 	// Above shows whole lines above the prompt, or where the cursor is when nothing is being typed; what jobs print behind
@@ -58,12 +64,22 @@ type Journal interface {
 	Began(line, dir string) (ended func(status int) error, _ error)
 }
 
+// Ended is how a line ended.
+type Ended struct {
+	Text     string
+	Status   int
+	Duration time.Duration
+	Job      bool // it ran behind the prompt
+}
+
 // Shell runs lines. It is safe for concurrent use: every Source, Exec and run
 // has an interpreter of its own.
 type Shell struct {
 	options  Options
 	terminal *terminal // nil without one
 	jobs     *jobTable // nil without a terminal
+
+	reloading atomic.Bool // `reload` was typed
 
 	mu    sync.Mutex // guards what a session's lines have changed last
 	words map[string]string

@@ -50,6 +50,8 @@ type State struct {
 	files  map[*file]struct{}     // open files, closed with the state
 	types  map[string]*lua.LTable // metatables by kind of value
 	plugin *declarations          // of a plugin's init.lua, nil in scripts
+
+	loading *settingsLoading // of the user's init.lua, nil elsewhere
 }
 
 // New makes a machine for one invocation. inv.Engine and inv.Run may be nil:

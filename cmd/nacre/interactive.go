@@ -30,8 +30,11 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 	}
 	lines := &journal{Store: kept}
 	above := &later{to: p.out}
+	look := newLook(ctx, p)
+	defer look.close()
 	shell, err := p.shell(signals, func(o *repl.Options) {
 		o.Terminal, o.Journal, o.Stops, o.Above = p.in, lines, p.stops, above
+		o.Startup, o.Ended = look.startup, look.ended
 	})
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
@@ -40,7 +43,7 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 	p.prompting.Store(shell)
 	completer := p.completer(shell, lines)
 	defer completer.Close()
-	editor, err := p.editor(shell, lines, completer)
+	editor, err := p.editor(shell, lines, completer, look)
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)
 		return 1
@@ -48,6 +51,7 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 	defer editor.Close()
 	_, _ = p.engine.settings() // its warnings, now; an error is what the first command says
 	above.set(editor.Above())
+	look.attach(shell, editor)
 	go p.warm(ctx)
 	return shell.Loop(ctx, "", lineReader{editor, signals})
 }
@@ -96,10 +100,10 @@ func (p *program) completer(shell *repl.Shell, lines *journal) *complete.Complet
 }
 
 // editor makes the prompt for a shell.
-func (p *program) editor(shell *repl.Shell, lines *journal, completer *complete.Completer) (*prompt.Editor, error) {
+func (p *program) editor(shell *repl.Shell, lines *journal, completer *complete.Completer, look *look) (*prompt.Editor, error) {
 	return prompt.New(prompt.Options{
 		In: p.in, Out: p.out, Getenv: expandEnv(p.environment),
-		Prompt:     func() string { return "\x1b[1;36mnacre\x1b[0m \x1b[1m❯\x1b[0m " },
+		Prompt: look.prompt, RightPrompt: look.right, Transient: look.entered,
 		Complete:   completer.Complete,
 		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell), nil) },
 		Incomplete: repl.Incomplete,

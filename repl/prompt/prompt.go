@@ -47,6 +47,10 @@ type Options struct {
 	Getenv func(string) string
 	// Prompt is what stands before the line; it may hold colours (SGR sequences) and newlines.
 	Prompt func() string
+	// RightPrompt stands at the right edge of the prompt's row while there is room; nil: nothing does.
+	RightPrompt func() string
+	// Transient takes the prompt's place when a line has been entered; nil: the prompt stays.
+	Transient func() string
 	// Continuation stands before the further rows of a line of several rows.
 	Continuation func() string
 	// Complete gives what may stand at the cursor (a byte offset): candidates

@@ -17,6 +17,7 @@ type session struct {
 	line   line
 	ghost  string
 	prompt string
+	right  string
 
 	kills   killRing
 	changes changes
@@ -49,7 +50,7 @@ type result struct {
 }
 
 func newSession(e *Editor) session {
-	s := session{kills: e.session.kills, result: make(chan result, 1), prompt: e.opt.Prompt()}
+	s := session{kills: e.session.kills, result: make(chan result, 1), prompt: e.opt.Prompt(), right: e.rightText()}
 	s.cols, s.rows = e.tty.size()
 	return s
 }
@@ -114,7 +115,7 @@ func (e *Editor) lastPaint() {
 		text += "^C"
 	}
 	f := newFlow(e.cols)
-	f.ansi(e.plainPrompt())
+	f.ansi(e.entered())
 	f.text(text, len(text), e.opt.Continuation(), e.styler(e.line.text()))
 	last := len(f.rows) - 1
 	if last > 0 && len(f.rows[last]) == 0 && !strings.HasSuffix(text, "\n") {
@@ -171,6 +172,7 @@ func (e *Editor) frame() frame {
 		}
 		return style(at)
 	})
+	e.addRight(f.rows)
 	var extra []row
 	if e.search != nil {
 		extra = e.search.rows(e.cols, e.menuHeight(len(f.rows)))
@@ -189,12 +191,7 @@ func (e *Editor) menuHeight(used int) int {
 func (e *Editor) colours() bool { return e.opt.Getenv("NO_COLOR") == "" }
 
 // plainPrompt is the prompt, without its colours where none are wanted.
-func (e *Editor) plainPrompt() string {
-	if e.colours() {
-		return e.prompt
-	}
-	return stripEscapes(e.prompt)
-}
+func (e *Editor) plainPrompt() string { return e.uncoloured(e.prompt) }
 
 func stripEscapes(s string) string {
 	var b strings.Builder

@@ -50,6 +50,7 @@ func TestTerminal(t *testing.T) {
 		{"ctrl-c cancels logs", cancelLogs},
 		{"modes", modes},
 		{"jobs", jobs},
+		{"settings", settings},
 		{"nacre's own commands behind the prompt", ownCommandsBehind},
 		{"history of other sessions", sharedHistory},
 		{"shortcuts", shortcuts},
@@ -91,7 +92,11 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	home := filepath.Join(root, "home")
-	if err := os.Mkdir(home, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(home, ".config", "nacre"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// What stands at the right edge has a test of its own.
+	if err := os.WriteFile(filepath.Join(home, ".config", "nacre", "init.lua"), []byte(`nacre.settings{right_prompt = ""}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.env = []string{
