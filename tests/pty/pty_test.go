@@ -153,12 +153,17 @@ func mounts(t *testing.T, below string) (lines []string) {
 // open starts nacre at a terminal and waits for its prompt.
 func (w *world) open(t *testing.T, env ...string) *screen.Session {
 	t.Helper()
+	s := w.start(t, env...)
+	s.Want(p)
+	return s
+}
+
+func (w *world) start(t *testing.T, env ...string) *screen.Session {
+	t.Helper()
 	cmd := exec.Command(filepath.Join(w.bin, "nacre"))
 	cmd.Env = append(append([]string{}, w.env...), env...)
 	cmd.Dir = w.root
-	s := screen.Start(t, cmd, 80, 24)
-	s.Want(p)
-	return s
+	return screen.Start(t, cmd, 80, 24)
 }
 
 // ends waits for text in the last rows, with the prompt below it.

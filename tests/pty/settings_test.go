@@ -23,7 +23,8 @@ func settings(t *testing.T, w *world) {
 		return strings.TrimRight(p, " ") + strings.Repeat(" ", 79-len([]rune(p))+1-len([]rune(s))) + s
 	}
 	write(`nacre.settings{aliases = {v = "volume ls -q"}, env = {GREETING = "it's here"}}`)
-	s := w.open(t, "XDG_CONFIG_HOME="+config)
+	env := []string{"XDG_CONFIG_HOME=" + config, "XDG_STATE_HOME=" + config}
+	s := w.open(t, env...)
 	s.Send("v; echo $GREETING; (exit 3)\r")
 	s.Contains("\nit's here\n" + right("✗ 3"))
 	s.Send("clear\r")
@@ -42,13 +43,15 @@ func settings(t *testing.T, w *world) {
 	s.Contains("\n- w; v\nnew\nnacre: v: command not found\n127$")
 	write(`nacre.settings{prompt = "broken"`)
 	s.Send("clear; reload\r")
-	s.Contains("init.lua: syntax error")
+	s.Contains("init.lua: syntax")
 	s.Contains("\n$ ")
 	s.Send("w\r")
 	s.Contains("\n- w\nnew\n")
 	leave(s)
 
 	write(`nacre.settings{prompt = "{nonsense} "}`)
-	s = w.open(t, "XDG_CONFIG_HOME="+config)
+	s = w.start(t, env...)
+	s.Contains("{nonsense} is neither a")
+	s.Contains("\n" + strings.TrimRight(p, " "))
 	leave(s)
 }
