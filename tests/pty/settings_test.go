@@ -51,7 +51,7 @@ func settings(t *testing.T, w *world) {
 
 	write(`nacre.settings{prompt = "{nonsense} "}`)
 	s = w.start(t, env...)
-	s.Contains("{nonsense} is neither a")
+	s.Contains("character 1: {nonsense}")
 	s.Contains("\n" + strings.TrimRight(p, " "))
 	leave(s)
 }
