@@ -21,7 +21,6 @@ type Settings struct {
 	// Prompt, RightPrompt and Transient are formats (see repl/status), nil where nothing was said.
 	Prompt, RightPrompt, Transient *string
 	Aliases                        map[string]string
-	Abbreviations                  map[string]string
 	Env                            map[string]string
 	// Notify is how a line that has run for NotifyAfter or longer tells its end: "bell", "desktop", "" for not at all.
 	Notify      string
@@ -154,7 +153,7 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 	if transientFn != nil {
 		o.fail("transient_prompt", "a format", transientFn)
 	}
-	aliases, abbreviations, env := o.pairs("aliases"), o.pairs("abbreviations"), o.pairs("env")
+	aliases, env := o.pairs("aliases"), o.pairs("env")
 	notify, after := o.text("notify"), o.number("notify_after", int(notifyAfter.Seconds()))
 	if err := o.done(); err != nil {
 		return 0, err
@@ -170,7 +169,7 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 			return 0, invalid("option aliases: %q cannot be a command's name", name)
 		}
 	}
-	s.loading.settings.merge(prompt, right, transient, promptFn, rightFn, aliases, abbreviations, env)
+	s.loading.settings.merge(prompt, right, transient, promptFn, rightFn, aliases, env)
 	if notify != "" {
 		set := s.loading.settings
 		set.Notify, set.NotifyAfter = strings.TrimPrefix(notify, "none"), time.Duration(after)*time.Second
@@ -179,7 +178,7 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 }
 
 // merge lets a later call of nacre.settings add to the earlier ones.
-func (set *Settings) merge(prompt, right, transient *string, promptFn, rightFn lua.LValue, aliases, abbreviations, env map[string]string) {
+func (set *Settings) merge(prompt, right, transient *string, promptFn, rightFn lua.LValue, aliases, env map[string]string) {
 	if prompt != nil || promptFn != nil {
 		set.Prompt, set.prompt = prompt, promptFn
 	}
@@ -190,7 +189,6 @@ func (set *Settings) merge(prompt, right, transient *string, promptFn, rightFn l
 		set.Transient = transient
 	}
 	set.Aliases = joined(set.Aliases, aliases)
-	set.Abbreviations = joined(set.Abbreviations, abbreviations)
 	set.Env = joined(set.Env, env)
 }
 

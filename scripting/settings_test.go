@@ -24,7 +24,7 @@ func TestSettings(t *testing.T) {
 	set, err := loadSettings(t, `
 		nacre.settings{
 			prompt = "{engine} ❯ ", transient_prompt = "❯ ",
-			aliases = {ll = "images --tree"}, abbreviations = {dps = "docker ps -a"}, env = {EDITOR = "vi"},
+			aliases = {ll = "images --tree"}, env = {EDITOR = "vi"},
 			notify = "bell", notify_after = 30,
 		}
 		nacre.settings{
@@ -37,8 +37,8 @@ func TestSettings(t *testing.T) {
 	if set.Prompt == nil || *set.Prompt != "{engine} ❯ " || set.RightPrompt != nil || set.Transient == nil {
 		t.Errorf("prompts %v %v %v", set.Prompt, set.RightPrompt, set.Transient)
 	}
-	if set.Aliases["ll"] != "images --tree" || set.Aliases["pa"] != "ps -a" || set.Abbreviations["dps"] == "" || set.Env["EDITOR"] != "vi" {
-		t.Errorf("%v %v %v", set.Aliases, set.Abbreviations, set.Env)
+	if set.Aliases["ll"] != "images --tree" || set.Aliases["pa"] != "ps -a" || set.Env["EDITOR"] != "vi" {
+		t.Errorf("%v %v", set.Aliases, set.Env)
 	}
 	if set.Notify != "bell" || set.NotifyAfter != 30*time.Second {
 		t.Errorf("notify %q after %s", set.Notify, set.NotifyAfter)
