@@ -71,6 +71,11 @@ func (l *eventLog) Append(m events.Message) error {
 	return nil
 }
 
+// bar tells a bar from a layer's plain status, which has an empty one.
+func bar(m jsonstream.Message) bool {
+	return m.Progress != nil && *m.Progress != jsonstream.Progress{}
+}
+
 // pull pulls and returns the progress as lines `id: status`, bars left out.
 func (e *engine) pull(name string, change ...func(*backend.Pull)) (lines []string, err error) {
 	ref, err := reference.ParseNormalizedNamed(name)
@@ -78,7 +83,7 @@ func (e *engine) pull(name string, change ...func(*backend.Pull)) (lines []strin
 		return nil, err
 	}
 	req := backend.Pull{Ref: reference.TagNameOnly(ref), Progress: func(m jsonstream.Message) {
-		if m.Progress != nil {
+		if bar(m) {
 			return
 		}
 		line := m.Status

@@ -22,7 +22,7 @@ import (
 // importing imports and returns what was said; the last line is the id.
 func (e *engine) importing(body io.Reader, opts backend.ImageImport) (said []string, err error) {
 	opts.Progress = func(m jsonstream.Message) {
-		if m.Progress == nil {
+		if !bar(m) {
 			said = append(said, m.Status)
 		}
 	}

@@ -26,8 +26,19 @@ func (r *reporter) message(m jsonstream.Message) {
 	r.send(m)
 }
 
-// status says what happens to the thing with the given id; without an id, to the whole.
-func (r *reporter) status(id, text string) { r.message(jsonstream.Message{ID: id, Status: text}) }
+// status says what happens to the layer with the given id; without an id, to
+// the whole. A layer's comes with an empty bar, which tells docker's client to
+// write it over the layer's line.
+func (r *reporter) status(id, text string) {
+	m := jsonstream.Message{ID: id, Status: text}
+	if id != "" {
+		m.Progress = &jsonstream.Progress{}
+	}
+	r.message(m)
+}
+
+// heading is a line of its own with something's name before it.
+func (r *reporter) heading(name, text string) { r.message(jsonstream.Message{ID: name, Status: text}) }
 
 // progress is a status with a bar; total is 0 where it is not known.
 func (r *reporter) progress(id, text string, current, total int64) {

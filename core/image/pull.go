@@ -106,7 +106,7 @@ func (p *pull) one(ctx context.Context, ref reference.Named) (bool, error) {
 		return false, err
 	}
 	defer src.Close()
-	p.report.status(tagOrDigest(ref), "Pulling from "+reference.Path(ref))
+	p.report.heading(tagOrDigest(ref), "Pulling from "+reference.Path(ref))
 	// An image that is here has its layers already: only names may change.
 	_, err = get(ctx, p.store.DB, digest.FromBytes(remote.config))
 	if errors.Is(err, sql.ErrNoRows) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/api/types/jsonstream"
+
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
@@ -47,5 +49,28 @@ func TestPullListInspectRun(t *testing.T) {
 	must(t, err)
 	if got := lines[len(lines)-1]; got != "Status: Image is up to date for "+name+":latest" {
 		t.Errorf("the second pull ended with %q", got)
+	}
+}
+
+// TestLayersKeepTheirLine: docker's client writes a layer's status over its line
+// when it comes with progress, be it empty; all else is a line of its own.
+func TestLayersKeepTheirLine(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	push(t, r, "library/demo", "latest", small(t, 3, ""))
+	layers := 0
+	_, err := newEngine(t).pull(r.Addr+"/library/demo", func(p *backend.Pull) {
+		p.Progress = func(m jsonstream.Message) {
+			layer := m.ID != "" && m.ID != "latest"
+			if layer != (m.Progress != nil) {
+				t.Errorf("%+v", m)
+			}
+			if layer {
+				layers++
+			}
+		}
+	})
+	must(t, err)
+	if layers < 6 {
+		t.Errorf("only %d messages of three layers", layers)
 	}
 }

@@ -25,7 +25,7 @@ func (e *engine) send(name string, auth *apiregistry.AuthConfig) (lines []string
 		return nil, err
 	}
 	err = e.Push(context.Background(), backend.Push{Ref: ref, Auth: auth, Progress: func(m jsonstream.Message) {
-		if m.Progress == nil && m.Status != "" {
+		if !bar(m) && m.Status != "" {
 			lines = append(lines, strings.TrimPrefix(m.ID+": "+m.Status, ": "))
 		}
 	}})
