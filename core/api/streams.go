@@ -19,6 +19,7 @@ func (s *server) streamRoutes() []route {
 	return when(s.Containers != nil, "running containers", []route{
 		{"GET /containers/{name}/logs", s.containerLogs},
 		{"POST /containers/{name}/attach", s.attachContainer},
+		{"GET /containers/{name}/attach/ws", s.attachWebsocket},
 		{"POST /containers/{name}/wait", s.waitContainer},
 		{"GET /containers/{name}/stats", s.containerStats},
 	})

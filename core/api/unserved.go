@@ -11,7 +11,6 @@ import (
 // in the words in which the answer names them.
 var unserved = map[string][]string{
 	"building images":         {"POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"},
-	"attaching by websocket":  {"GET /containers/{name}/attach/ws"},
 	"checkpointing":           {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},
 	"changing networks":       {"POST /networks/create", "POST /networks/prune", "POST /networks/{name}/connect", "POST /networks/{name}/disconnect", "DELETE /networks/{name}"},
 	"managing engine plugins": {"/plugins", "/plugins/{rest...}"},

@@ -30,7 +30,7 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 		Image: l.ImageID, Name: "/" + l.Name, RestartCount: l.RestartCount, Driver: driverName, Platform: orElse(l.Rootfs.OS, "linux"),
 		HostnamePath: filepath.Join(dir, hostnameFile), HostsPath: filepath.Join(dir, hostsFile),
 		ResolvConfPath: filepath.Join(dir, resolvConfFile), LogPath: m.inspectLogPath(l.record),
-		ExecIDs: runningExecs(l), HostConfig: l.HostConfig, Config: l.Config, NetworkSettings: settings,
+		ExecIDs: m.runningExecs(ctx, l), HostConfig: l.HostConfig, Config: l.Config, NetworkSettings: settings,
 		Mounts: mountPoints(l.Mounts), GraphDriver: m.graphDriver(l.record),
 	}
 	if size {
@@ -79,12 +79,17 @@ func (m *Module) graphDriver(r *record) *storage.DriverData {
 	}}
 }
 
-func runningExecs(l live) []string {
+// runningExecs asks the shim: its file is not written for every exec.
+func (m *Module) runningExecs(ctx context.Context, l live) []string {
 	if l.state == nil {
 		return nil
 	}
+	states, over, err := m.execStates(ctx, l.ID)
+	if over || err != nil {
+		return nil
+	}
 	var ids []string
-	for _, e := range l.state.Execs {
+	for _, e := range states {
 		if e.Running {
 			ids = append(ids, e.ID)
 		}
