@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mvdan.cc/sh/v3/expand"
@@ -41,7 +42,8 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 		return 1
 	}
 	p.prompting.Store(shell)
-	completer := p.completer(shell, lines)
+	var changed refresher
+	completer := p.completer(shell, lines, changed.call)
 	defer completer.Close()
 	editor, err := p.editor(shell, lines, completer, look)
 	if err != nil {
@@ -49,6 +51,7 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 		return 1
 	}
 	defer editor.Close()
+	changed.set(editor.Recolour)
 	_, _ = p.engine.settings() // its warnings, now; an error is what the first command says
 	above.set(editor.Above())
 	look.attach(shell, editor)
@@ -75,6 +78,17 @@ func (l *later) Write(p []byte) (int, error) {
 	return l.to.Write(p)
 }
 
+// refresher draws the prompt anew once there is one.
+type refresher struct{ do atomic.Pointer[func()] }
+
+func (r *refresher) set(do func()) { r.do.Store(&do) }
+
+func (r *refresher) call() {
+	if do := r.do.Load(); do != nil {
+		(*do)()
+	}
+}
+
 // warmShims is how many idle shims the prompt keeps: a start takes one, a second
 // may follow before it is replaced.
 const warmShims = 2
@@ -88,13 +102,14 @@ func (p *program) warm(ctx context.Context) {
 }
 
 // completer finds what words can become.
-func (p *program) completer(shell *repl.Shell, lines *journal) *complete.Completer {
+func (p *program) completer(shell *repl.Shell, lines *journal, changed func()) *complete.Completer {
 	return complete.New(complete.Options{
 		Shell: shell, Engine: p.engine, Globals: p.options.globals, Dir: shell.Dir, Env: shell.Env,
 		EngineName: func(globals []string) string { return p.namer.Name(globals, shell.Env()) },
 		Habits:     lines.Lines,
 		Auth:       func(registry string) string { return docker.RegistryAuth(p.options.globals, shell.Env(), registry) },
 		Lua:        luaNames,
+		Changed:    changed,
 		Words:      func() []plugins.Candidate { return p.runnable(shell) },
 	})
 }
@@ -105,7 +120,8 @@ func (p *program) editor(shell *repl.Shell, lines *journal, completer *complete.
 		In: p.in, Out: p.out, Getenv: expandEnv(p.environment),
 		Prompt: look.prompt, RightPrompt: look.right, Transient: look.entered,
 		Complete:   completer.Complete,
-		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell), nil) },
+		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell), completer.Judge) },
+		Preview:    completer.Preview,
 		Incomplete: repl.Incomplete,
 		History:    lines,
 		Ghost:      func(text string) string { return lines.Suggest(text, shell.Dir()) },

@@ -49,6 +49,7 @@ type Completer struct {
 	habits   habits
 	programs programs
 	remote   remote
+	shapes   shapes
 
 	mu      sync.Mutex
 	engines map[string]*engine // by name

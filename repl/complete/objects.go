@@ -69,6 +69,7 @@ type engine struct {
 	conts    []Container
 	volumes  []Named
 	networks []Named
+	index    indexes
 	changed  func() // called after a list was fetched
 }
 
@@ -171,11 +172,11 @@ func (e *engine) fetch(ctx context.Context, k kind) (store func(), err error) {
 	case images:
 		var list []Image
 		err = e.get(ctx, "/images/json", nil, &list)
-		return func() { e.images = list }, err
+		return func() { e.images = list; e.indexImages() }, err
 	case containers:
 		var list []Container
 		err = e.get(ctx, "/containers/json", url.Values{"all": {"1"}}, &list)
-		return func() { e.conts = list }, err
+		return func() { e.conts = list; e.indexContainers() }, err
 	case volumes:
 		var answer struct{ Volumes []Named }
 		err = e.get(ctx, "/volumes", nil, &answer)

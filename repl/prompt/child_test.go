@@ -66,6 +66,12 @@ func child() int {
 			return "", 0
 		},
 		Edit: edit,
+		Preview: func(ctx context.Context, text string) string {
+			if what, ok := strings.CutPrefix(text, "rm "); ok {
+				return "removes " + what
+			}
+			return ""
+		},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -73,3 +73,20 @@ func TestExternalEditor(t *testing.T) {
 	s.Send("\r")
 	s.Contains("[kept]")
 }
+
+func TestPreview(t *testing.T) {
+	s := start(t, config{cols: 30, rows: 12})
+	s.Want(p)
+	s.Send("rm web 日")
+	s.Want(p+"rm web 日", "→ removes web 日")
+	s.WantCursor(17, 0)
+	s.Send("\x08and a long list of names")
+	s.Want(p+"rm web and a long list", " of names", "→ removes web and a long lis…")
+	s.Send("\x15x")
+	s.Want(p + "x")
+	s.Send("\x08rm a\t") // a menu takes its place
+	s.Send("\x15rm b")
+	s.Want(p+"rm b", "→ removes b")
+	s.Send("\r") // it is no part of what stays
+	s.Want(p+"rm b", "[rm b]", p)
+}

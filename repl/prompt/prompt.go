@@ -62,6 +62,9 @@ type Options struct {
 	// Ghost gives the rest of a line that is likely to be meant. Without it the
 	// newest line of History with this beginning is.
 	Ghost func(text string) string
+	// Preview says in one line what the text would do, "" for most texts. It runs
+	// beside the editor; its context ends when the answer is not wanted any more.
+	Preview func(ctx context.Context, text string) string
 	// Expand gives the line that Enter runs: !! and the like replaced. It is shown before it runs.
 	Expand func(text string) string
 	// Abbreviation gives what stands for the last n bytes of the text before the cursor when a blank or Enter follows; n 0: nothing.
@@ -230,6 +233,7 @@ func (e *Editor) runLibrary() {
 func (e *Editor) recoverFrom(err error, out chan<- result) {
 	e.lib.stopReading(e.tty.interrupt)
 	e.cancelCompletion()
+	e.cancelPreview()
 	_, _ = e.opt.Out.WriteString(pasteOff + showCursor + "\x1b[0m\r\n")
 	err = errors.Join(err, e.tty.restore())
 	if lib, libErr := newLibrary(e); libErr == nil {
@@ -351,6 +355,7 @@ func (e *Editor) apply(keys []key, text line) line {
 		e.key(k)
 	}
 	e.updateGhost()
+	e.updatePreview()
 	return e.line
 }
 

@@ -28,6 +28,7 @@ type session struct {
 	search  *search
 	walk    *walk
 	pending *completion // asked for, not answered
+	preview preview
 
 	screen     painter
 	cols, rows int
@@ -133,6 +134,7 @@ func (e *Editor) lastPaint() {
 // deliver gives the terminal back and the line to ReadLine.
 func (e *Editor) deliver() {
 	e.cancelCompletion()
+	e.cancelPreview()
 	err := e.outcome.err
 	if rerr := e.tty.restore(); rerr != nil && !errors.Is(err, io.EOF) {
 		err = errors.Join(err, rerr)
@@ -178,6 +180,8 @@ func (e *Editor) frame() frame {
 		extra = e.search.rows(e.cols, e.menuHeight(len(f.rows)))
 	} else if e.menu != nil {
 		extra = e.menu.rows(e.cols, e.menuHeight(len(f.rows)))
+	} else {
+		extra = e.previewRows(len(f.rows))
 	}
 	return view(frame{rows: f.rows, cursor: atRow, cursorColumn: atCol}, extra, e.rows)
 }
@@ -233,6 +237,7 @@ const (
 	styleDim      = "2"
 	styleBold     = "1"
 	styleMatch    = "1;4"
+	stylePreview  = "2;3"
 )
 
 func styleOf(k highlight.Kind) string {

@@ -1,6 +1,7 @@
 package pty
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -38,3 +39,33 @@ func shortcuts(t *testing.T, w *world) {
 	ends(s, "none")
 	leave(s)
 }
+
+// previewAndColours: what a line would hit is said before it runs; an image that is not there has another colour.
+func previewAndColours(t *testing.T, w *world) {
+	w.once(t, "create", "--name", "doomed", w.image, "true")
+	s := w.open(t)
+	s.Send("rmi -f $(images -aq)")
+	s.Until("the preview", func() bool { return previewForm.MatchString(s.Screen()) })
+	s.Send("\x15rm doomed")
+	s.Contains("\n→ 1 container: doomed")
+	s.Send("\x15run bb")
+	s.Contains(p + "run bb")
+	missing, there := s.Foreground(12, 0), s.Foreground(8, 0)
+	if missing != s.Foreground(13, 0) || there == missing {
+		t.Errorf("colours %d and %d", there, missing)
+	}
+	s.Send("x")
+	s.Until("a missing image has another colour", func() bool { return s.Foreground(12, 0) != missing })
+	s.Send("\x7f")
+	s.Until("one that is there has not", func() bool { return s.Foreground(12, 0) == missing })
+	w.once(t, "tag", w.image, "bbx") // from another process
+	s.Send("x")
+	s.Until("the new one is there", func() bool { return s.Foreground(14, 0) == missing })
+	w.once(t, "rmi", "bbx")
+	s.Until("and gone again, without a key", func() bool { return s.Foreground(14, 0) != missing })
+	s.Send("\x15rm doomed\r")
+	ends(s, "doomed")
+	leave(s)
+}
+
+var previewForm = regexp.MustCompile(`\n→ 1 image, [0-9.]+ [kM]B, 1 in use`)

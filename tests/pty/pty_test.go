@@ -54,6 +54,7 @@ func TestTerminal(t *testing.T) {
 		{"nacre's own commands behind the prompt", ownCommandsBehind},
 		{"history of other sessions", sharedHistory},
 		{"shortcuts", shortcuts},
+		{"preview and colours", previewAndColours},
 		{"paste", paste},
 		{"dumb", dumb},
 		{"terminated", terminated},
