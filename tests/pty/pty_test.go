@@ -56,6 +56,7 @@ func TestTerminal(t *testing.T) {
 		{"shortcuts", shortcuts},
 		{"preview and colours", previewAndColours},
 		{"paste", paste},
+		{"login", login},
 		{"dumb", dumb},
 		{"terminated", terminated},
 	} {
