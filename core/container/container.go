@@ -84,6 +84,7 @@ type Options struct {
 
 	ExpectStart bool // a start follows at once: make its shim ready
 	ExpectExec  bool // an exec follows at once
+	OnlyCreate  bool // no start follows a creation
 }
 
 // Module implements api.Containers and api.Execs.
@@ -100,11 +101,14 @@ type Module struct {
 
 	pool      *pool
 	bound     bindings
-	expecting atomic.Bool // a start of a new container; see expectStart
+	expecting atomic.Bool  // a start of a new container; see expectStart
+	unstarted atomic.Int32 // creations since the last start
 	execs     *execs
 	gone      *notices // removals seen by this process
 	specs     *specCache
 	store     *store.Store
+
+	writing sync.Mutex // see write
 
 	listAll, listRunning store.Cache[[]*record]
 
@@ -138,6 +142,9 @@ func New(ctx context.Context, o Options) (*Module, error) {
 	if o.ExpectExec {
 		m.ExpectProcess()
 	}
+	if o.OnlyCreate {
+		m.unstarted.Store(maxUnstarted)
+	}
 	m.tasks.Go(m.sweep)
 	return m, nil
 }
@@ -148,7 +155,7 @@ func (m *Module) Warm(n int) { m.pool.warm(n) }
 
 // ExpectProcess lets the kernel be quick about a process that starts in some
 // milliseconds.
-func (m *Module) ExpectProcess() { warmCgroups() }
+func (m *Module) ExpectProcess() { m.pool.cgroups.warm() }
 
 // Close ends the idle shims and waits for what was left to be cleaned up.
 // Containers run on.

@@ -24,12 +24,19 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// maxUnstarted is after how many creations without a start no shim is made
+// ready for the next one: somebody creates containers for later.
+const maxUnstarted = 2
+
 // Create writes a container down: one row, then its volumes. Folders come with
-// the first start.
+// the first start, for which a shim is made ready.
 func (m *Module) Create(ctx context.Context, name string, req container.CreateRequest, platform *ocispec.Platform) (container.CreateResponse, error) {
 	done := m.trace.span("create")
 	defer done()
-	m.pool.prepare() // a start mostly follows at once
+	startFollows := m.unstarted.Add(1) <= maxUnstarted
+	if startFollows {
+		m.pool.prepare()
+	}
 	lease, err := m.images.Lease(ctx)
 	if err != nil {
 		return container.CreateResponse{}, err
@@ -42,7 +49,9 @@ func (m *Module) Create(ctx context.Context, name string, req container.CreateRe
 	if err := m.insertNamed(ctx, r, name); err != nil {
 		return container.CreateResponse{}, err
 	}
-	m.expectStart(r.ID)
+	if startFollows {
+		m.expectStart(r.ID)
+	}
 	if err := m.makeVolumes(ctx, r, true); err != nil {
 		return container.CreateResponse{}, errors.Join(err, m.volumes.Release(ctx, r.ID, true), m.deleteRecord(ctx, r.ID))
 	}

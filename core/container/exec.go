@@ -79,7 +79,7 @@ func (m *Module) ExecCreate(ctx context.Context, name string, req container.Exec
 	if len(req.Cmd) == 0 {
 		return "", invalid("No exec command specified")
 	}
-	warmCgroups()
+	m.ExpectProcess()
 	l, err := m.lookUp(ctx, name)
 	if err != nil {
 		return "", err

@@ -21,7 +21,8 @@ const (
 // pool keeps idle shims. A shim takes some milliseconds to get ready, so it is
 // spawned before it is needed: by the creation of a container, and by Warm.
 type pool struct {
-	find func() (string, error) // the shim's program
+	find    func() (string, error) // the shim's program
+	cgroups warmth
 
 	mu     sync.Mutex
 	idle   []*spawning
@@ -72,7 +73,7 @@ func (s *spawning) release() {
 // prepare makes sure that the next take does not wait, and that the kernel will
 // be quick about the start that follows.
 func (p *pool) prepare() {
-	warmCgroups()
+	p.cgroups.warm()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) > 0 {
@@ -84,13 +85,40 @@ func (p *pool) prepare() {
 	}
 }
 
-// warmCgroups makes the kernel quick about processes that join cgroups soon.
-func warmCgroups() {
-	ctx, cancel := context.WithTimeout(context.Background(), warmFor)
-	go func() {
-		defer cancel()
+// warmth makes the kernel quick about processes that join cgroups soon; however
+// many are expected, one goroutine does it.
+type warmth struct {
+	mu    sync.Mutex
+	until time.Time
+	on    bool
+}
+
+// warm does so for a while from now on.
+func (w *warmth) warm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = time.Now().Add(warmFor)
+	if !w.on {
+		w.on = true
+		go w.keep()
+	}
+}
+
+func (w *warmth) keep() {
+	for {
+		w.mu.Lock()
+		until := w.until
+		w.on = time.Now().Before(until)
+		on := w.on
+		w.mu.Unlock()
+		if !on {
+			return
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), until)
 		shimapi.WarmCgroups(ctx)
-	}()
+		<-ctx.Done() // it returns at once where it can do nothing
+		cancel()
+	}
 }
 
 // take hands out a shim, a waiting one if there is one.

@@ -170,7 +170,7 @@ func (m *Module) insert(ctx context.Context, r *record) error {
 	if err != nil {
 		return fmt.Errorf("record container %s: %w", r.Name, err)
 	}
-	res, err := m.db.ExecContext(ctx, `INSERT INTO containers (id, name, image, image_id, created, status, brief, spec)
+	res, err := m.write(ctx, `INSERT INTO containers (id, name, image, image_id, created, status, brief, spec)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
 		r.ID, r.Name, r.Image, r.ImageID, toNano(r.Created), r.Status, string(brief), string(spec))
 	if err != nil {
@@ -192,7 +192,7 @@ func (m *Module) insertImages(ctx context.Context, r *record) error {
 		if p.Type != mount.TypeImage {
 			continue
 		}
-		if _, err := m.db.ExecContext(ctx, `INSERT OR IGNORE INTO container_images (image, container) VALUES (?, ?)`, p.Name, r.ID); err != nil {
+		if _, err := m.write(ctx, `INSERT OR IGNORE INTO container_images (image, container) VALUES (?, ?)`, p.Name, r.ID); err != nil {
 			return fmt.Errorf("record container %s: %w", r.Name, err)
 		}
 	}
@@ -287,7 +287,7 @@ func (m *Module) queryRows(ctx context.Context, scan func(scanner) (*record, err
 
 // saveState writes how the container fares now, unless it is being removed.
 func (m *Module) saveState(ctx context.Context, r *record) error {
-	_, err := m.db.ExecContext(ctx, `UPDATE containers SET status = ?, exit_code = ?, error = ?, oom = ?, started = ?,
+	_, err := m.write(ctx, `UPDATE containers SET status = ?, exit_code = ?, error = ?, oom = ?, started = ?,
 		finished = ?, restarts = ?, stopped = ? WHERE id = ? AND status <> 'removing'`,
 		r.Status, r.ExitCode, r.Error, r.OOMKilled, toNano(r.StartedAt), toNano(r.FinishedAt), r.RestartCount, r.Stopped, r.ID)
 	if err != nil {
@@ -296,11 +296,20 @@ func (m *Module) saveState(ctx context.Context, r *record) error {
 	return nil
 }
 
+// write changes rows. SQLite lets those who wait for its write lock sleep and
+// ask again, ever longer; the goroutines of one process take turns instead, as
+// when one command removes hundreds of containers.
+func (m *Module) write(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	return m.db.ExecContext(ctx, statement, args...)
+}
+
 // markRemoving hides the container and frees its name; from here on the
 // removal is finished by whoever comes next, even after a crash. It tells
 // whether this call did it.
 func (m *Module) markRemoving(ctx context.Context, id string) (bool, error) {
-	res, err := m.db.ExecContext(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, id)
+	res, err := m.write(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, id)
 	if err != nil {
 		return false, fmt.Errorf("mark container %s for removal: %w", id, err)
 	}
@@ -309,7 +318,7 @@ func (m *Module) markRemoving(ctx context.Context, id string) (bool, error) {
 }
 
 func (m *Module) deleteRecord(ctx context.Context, id string) error {
-	if _, err := m.db.ExecContext(ctx, `DELETE FROM containers WHERE id = ?`, id); err != nil {
+	if _, err := m.write(ctx, `DELETE FROM containers WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete the record of container %s: %w", id, err)
 	}
 	return nil

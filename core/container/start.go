@@ -23,6 +23,7 @@ import (
 func (m *Module) Start(ctx context.Context, name, detachKeys string) error {
 	done := m.trace.span("start")
 	defer done()
+	m.unstarted.Store(0)
 	id, err := m.resolve(ctx, name)
 	if err != nil {
 		return err

@@ -264,3 +264,21 @@ func TestParsePs(t *testing.T) {
 		t.Error("without a column of ids")
 	}
 }
+
+func TestWarmthEndsByItself(t *testing.T) {
+	var w warmth
+	for range 3 {
+		w.warm()
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		w.mu.Lock()
+		on := w.on
+		w.mu.Unlock()
+		if !on {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the kernel is still kept warm")
+		}
+	}
+}

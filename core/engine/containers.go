@@ -24,7 +24,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events,
 		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
 		LogDefault:  e.logDefault,
-		ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec,
+		ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec, OnlyCreate: e.opts.OnlyCreate,
 	}
 	if e.opts.Getenv(envTrace) != "" {
 		opts.Trace = container.NewTrace(os.Stderr)

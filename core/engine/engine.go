@@ -35,6 +35,7 @@ type Options struct {
 	Getenv      func(string) string // the user's environment; nil: os.Getenv
 	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
 	ExpectExec  bool                // a process will be started in a running container
+	OnlyCreate  bool                // containers will be created and not started
 	Log         *log.Logger         // what the HTTP server has to say; nil: nothing
 	Config      config.File         // read afresh by every request that needs it; the zero value says nothing
 }
