@@ -38,6 +38,7 @@ build: deps-build programs
 programs:
 	go build -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre ./cmd/nacre
 	go build -ldflags '$(LDFLAGS)' -o $(GOBIN)/nacre-registry ./cmd/nacre-registry
+	go build -ldflags '-s -w' -o $(GOBIN)/nacre-resolver ./cmd/nacre-resolver
 	CGO_ENABLED=1 PKG_CONFIG=$(CURDIR)/core/runtime/libseccomp/pkg-config GOFLAGS=-tags=seccomp,runc_nocriu,netgo,osusergo go build \
 		-ldflags '-s -w -extldflags "-static"' -o $(GOBIN)/nacre-shim ./cmd/nacre-shim
 
@@ -60,7 +61,7 @@ bench: deps-bench build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre
 	install -m 0755 $(GOBIN)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
-	install -m 0755 $(GOBIN)/nacre-shim $(GOBIN)/nacre-registry $(DESTDIR)$(PREFIX)/libexec/nacre/
+	install -m 0755 $(GOBIN)/nacre-shim $(GOBIN)/nacre-registry $(GOBIN)/nacre-resolver $(DESTDIR)$(PREFIX)/libexec/nacre/
 
 clean:
 	rm -rf $(GOBIN)

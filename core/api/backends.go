@@ -33,6 +33,7 @@ type Backends struct {
 	Files      Files
 	Execs      Execs
 	Networks   Networks
+	Members    Members
 	Volumes    Volumes
 	Mirrors    Mirrors
 	Config     Config
@@ -125,10 +126,21 @@ type Execs interface {
 	ExecResize(ctx context.Context, id string, rows, columns uint) error
 }
 
-// Networks lists and inspects networks; creating them comes with the issue on networks.
+// Networks is the store of networks. Names are names, ids and beginnings of ids.
 type Networks interface {
 	NetworkList(ctx context.Context, filters filter.Args) ([]network.Summary, error)
 	NetworkInspect(ctx context.Context, name string) (network.Inspect, error)
+	NetworkCreate(ctx context.Context, req network.CreateRequest) (network.CreateResponse, error)
+	NetworkRemove(ctx context.Context, name string) error
+	NetworkPrune(ctx context.Context, filters filter.Args) (deleted []string, err error)
+}
+
+// Members changes the networks of containers, running or not. The ports are nacre's own addition.
+type Members interface {
+	NetworkConnect(ctx context.Context, network, container string, settings *network.EndpointSettings) error
+	NetworkDisconnect(ctx context.Context, network, container string, force bool) error
+	PortAdd(ctx context.Context, container string, ports network.PortMap) (bound network.PortMap, err error)
+	PortRemove(ctx context.Context, container string, ports network.PortMap) (gone network.PortMap, err error)
 }
 
 // Volumes is the store of named volumes.

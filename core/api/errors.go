@@ -76,3 +76,7 @@ func notServed(what string) error {
 }
 
 var errPageNotFound = errdefs.ErrNotFound.WithMessage("page not found")
+
+func errNetworkElsewhere(name string) error {
+	return errdefs.ErrNotFound.WithMessage("network " + name + " not found")
+}

@@ -52,6 +52,15 @@ func done(w http.ResponseWriter, err error) error {
 	return nil
 }
 
+// ok is done for the few routes that answer 200.
+func ok(w http.ResponseWriter, err error) error {
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}

@@ -12,7 +12,6 @@ import (
 var unserved = map[string][]string{
 	"building images":         {"POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"},
 	"checkpointing":           {"GET /containers/{name}/checkpoints", "POST /containers/{name}/checkpoints", "DELETE /containers/{name}/checkpoints/{checkpoint}"},
-	"changing networks":       {"POST /networks/create", "POST /networks/prune", "POST /networks/{name}/connect", "POST /networks/{name}/disconnect", "DELETE /networks/{name}"},
 	"managing engine plugins": {"/plugins", "/plugins/{rest...}"},
 	"swarm mode": {
 		"/swarm", "/swarm/{rest...}", "/nodes", "/nodes/{rest...}", "/services", "/services/{rest...}", "/tasks", "/tasks/{rest...}",

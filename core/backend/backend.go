@@ -153,6 +153,16 @@ type EndpointRequest struct {
 	Config      *container.Config
 	HostConfig  *container.HostConfig
 	Networking  *network.NetworkingConfig // as given at create; may be nil
+	Links       []Link                    // of HostConfig.Links, found
+	Keeper      int                       // process id of whoever lives as long as the namespace; 0: this process
+}
+
+// Link is a container that another one is linked to.
+type Link struct {
+	Alias       string
+	ContainerID string
+	Name        string
+	Hostname    string
 }
 
 // Endpoints is what came of it.

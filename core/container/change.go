@@ -63,6 +63,11 @@ func (m *Module) Rename(ctx context.Context, name, newName string) error {
 	} else if n == 0 {
 		return m.nameTaken(ctx, clean)
 	}
+	if l.state != nil {
+		if err := m.networks.Rename(ctx, l.ID, clean); err != nil {
+			return err
+		}
+	}
 	old := l.Name
 	l.record.Name = clean
 	return m.emit(l.record, events.ActionRename, map[string]string{"oldName": "/" + old})

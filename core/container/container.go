@@ -23,6 +23,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -46,6 +47,20 @@ type Images interface {
 type Networks interface {
 	Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error)
 	Disconnect(ctx context.Context, containerID string) error
+
+	// Plan checks what a new container asks of its networks, and calls them by their names.
+	Plan(ctx context.Context, hc *container.HostConfig, asked *network.NetworkingConfig) (*network.NetworkingConfig, error)
+	// Join, Leave, AddPorts and RemovePorts change the networks of a running container.
+	Join(ctx context.Context, req backend.EndpointRequest, network string, settings *network.EndpointSettings) (backend.Endpoints, error)
+	Leave(ctx context.Context, req backend.EndpointRequest, network string) (backend.Endpoints, error)
+	AddPorts(ctx context.Context, req backend.EndpointRequest, ports network.PortMap) (backend.Endpoints, network.PortMap, error)
+	RemovePorts(ctx context.Context, req backend.EndpointRequest, ports network.PortMap) (backend.Endpoints, network.PortMap, error)
+	// Rename tells who asks for a running container by its name.
+	Rename(ctx context.Context, containerID, name string) error
+	// Mend brings back what was killed and should run beside the containers.
+	Mend(ctx context.Context) error
+	// NetworkName finds a network by name, id or the beginning of an id.
+	NetworkName(ctx context.Context, nameOrID string) (string, error)
 }
 
 // Volumes is the store of named volumes. Acquire gives a volume to a container,

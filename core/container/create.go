@@ -97,13 +97,20 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 	if err := m.pinOthers(ctx, hc); err != nil {
 		return nil, nil, err
 	}
+	if err := m.checkLinks(ctx, hc); err != nil {
+		return nil, nil, err
+	}
+	networking, err := m.networks.Plan(ctx, hc, req.NetworkingConfig)
+	if err != nil {
+		return nil, nil, err
+	}
 	mounts, err := m.planMounts(ctx, c, hc)
 	if err != nil {
 		return nil, nil, err
 	}
 	r := &record{
 		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
-		Config: c, HostConfig: hc, Networking: req.NetworkingConfig, Rootfs: m.keepRootfs(image), Mounts: mounts,
+		Config: c, HostConfig: hc, Networking: networking, Rootfs: m.keepRootfs(image), Mounts: mounts,
 	}
 	return r, append([]string{}, spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
 }

@@ -188,28 +188,3 @@ func exposes(ports network.PortSet, v string) bool {
 	}
 	return false
 }
-
-// pruneUntil reads prune's until: a moment or a length of time before now.
-func pruneUntil(filters filter.Args) (time.Time, error) {
-	values := filters["until"]
-	switch len(values) {
-	case 0:
-		return time.Time{}, nil
-	case 1:
-	default:
-		return time.Time{}, invalid("more than one until filter specified")
-	}
-	v := values[0]
-	if d, err := time.ParseDuration(v); err == nil {
-		return time.Now().Add(-d), nil
-	}
-	if seconds, err := strconv.ParseFloat(v, 64); err == nil {
-		return time.UnixMicro(int64(seconds * 1e6)), nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02T15", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, v, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, invalid("failed to parse value as time or duration: %q", v)
-}

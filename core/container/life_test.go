@@ -20,6 +20,7 @@ import (
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
@@ -99,7 +100,7 @@ func (folderImages) Commit(context.Context, io.Reader, backend.ImageCommit) (str
 func (folderImages) Lease(context.Context) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // noNetworks leaves every container alone with its loopback.
-type noNetworks struct{}
+type noNetworks struct{ Networks } // what is not below is not asked for
 
 func (noNetworks) Connect(_ context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
 	if _, err := os.Stat(req.NetNS); err != nil {
@@ -108,6 +109,11 @@ func (noNetworks) Connect(_ context.Context, req backend.EndpointRequest) (backe
 	return backend.Endpoints{Hosts: []byte("127.0.0.1 localhost\n")}, nil
 }
 func (noNetworks) Disconnect(context.Context, string) error { return nil }
+func (noNetworks) Plan(_ context.Context, _ *container.HostConfig, asked *network.NetworkingConfig) (*network.NetworkingConfig, error) {
+	return asked, nil
+}
+func (noNetworks) Rename(context.Context, string, string) error { return nil }
+func (noNetworks) Mend(context.Context) error                   { return nil }
 
 // folderVolumes keeps volumes as folders and who uses them.
 type folderVolumes struct {

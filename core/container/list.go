@@ -187,14 +187,18 @@ func idleNetwork(r *record) *container.NetworkSettings {
 	if r.HostConfig.NetworkMode.IsContainer() {
 		return s
 	}
-	s.Networks[string(r.HostConfig.NetworkMode)] = &network.EndpointSettings{}
-	if r.Networking != nil {
-		for name, endpoint := range r.Networking.EndpointsConfig {
-			if name == network.NetworkDefault {
-				name = network.NetworkBridge
-			}
-			s.Networks[name] = endpoint.Copy()
+	if r.Networking == nil || r.Networking.EndpointsConfig == nil {
+		s.Networks[string(r.HostConfig.NetworkMode)] = &network.EndpointSettings{}
+		return s
+	}
+	for name, endpoint := range r.Networking.EndpointsConfig {
+		if endpoint == nil {
+			endpoint = &network.EndpointSettings{}
 		}
+		if name == network.NetworkDefault {
+			name = network.NetworkBridge
+		}
+		s.Networks[name] = endpoint.Copy()
 	}
 	return s
 }

@@ -108,8 +108,8 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 	if err := m.emit(r, events.ActionDestroy, nil); err != nil {
 		m.report(err)
 	}
-	if len(r.HostConfig.PortBindings) > 0 || r.HostConfig.PublishAllPorts {
-		if err := m.networks.Disconnect(ctx, r.ID); err != nil { // the ports must be free when the client goes on
+	if len(r.HostConfig.PortBindings) > 0 || r.HostConfig.PublishAllPorts || r.Networking != nil {
+		if err := m.networks.Disconnect(ctx, r.ID); err != nil { // ports and networks must be free when the client goes on
 			return err
 		}
 	}
@@ -153,7 +153,7 @@ func (m *Module) Prune(ctx context.Context, filters filter.Args) (deleted []stri
 	if err := filters.Validate("label", "label!", "until"); err != nil {
 		return nil, 0, err
 	}
-	until, err := pruneUntil(filters)
+	until, err := filters.Until(time.Now())
 	if err != nil {
 		return nil, 0, err
 	}

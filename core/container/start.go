@@ -187,10 +187,11 @@ func exitCodeOf(err error) int {
 
 // connect joins the container's networks and keeps what it was given.
 func (m *Module) connect(ctx context.Context, r *record, b *binding) (backend.Endpoints, error) {
-	endpoints, err := m.networks.Connect(ctx, backend.EndpointRequest{
-		ContainerID: r.ID, Name: r.Name, Hostname: r.Config.Hostname, NetNS: b.netns,
-		Config: r.Config, HostConfig: r.HostConfig, Networking: r.Networking,
-	})
+	req := endpointRequest(r, b.netns, keeperOf(b.netns))
+	if err := m.findLinks(ctx, r, &req); err != nil {
+		return backend.Endpoints{}, err
+	}
+	endpoints, err := m.networks.Connect(ctx, req)
 	if err != nil {
 		return endpoints, err
 	}

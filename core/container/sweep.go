@@ -17,7 +17,7 @@ import (
 func (m *Module) sweep() {
 	defer m.trace.span("sweep")()
 	ctx := context.WithoutCancel(m.background)
-	m.report(errors.Join(m.sweepRecords(ctx), m.sweepFolders(ctx), m.sweepVolumes(ctx)))
+	m.report(errors.Join(m.sweepRecords(ctx), m.sweepFolders(ctx), m.sweepVolumes(ctx), m.networks.Mend(ctx)))
 }
 
 func (m *Module) sweepRecords(ctx context.Context) error {

@@ -146,8 +146,12 @@ func (m *Module) updateRunning(ctx context.Context, l live, changed *container.H
 // saveSpec writes a record's configuration anew; the caller holds the lock.
 func (m *Module) saveSpec(ctx context.Context, r *record) error {
 	content, err := json.Marshal(specColumn{r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts})
+	var brief []byte
 	if err == nil {
-		_, err = m.db.ExecContext(ctx, `UPDATE containers SET spec = ? WHERE id = ?`, string(content), r.ID)
+		brief, err = json.Marshal(briefOf(r))
+	}
+	if err == nil {
+		_, err = m.db.ExecContext(ctx, `UPDATE containers SET spec = ?, brief = ? WHERE id = ?`, string(content), string(brief), r.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("record the settings of container %s: %w", r.Name, err)

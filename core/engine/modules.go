@@ -8,6 +8,7 @@ import (
 	"github.com/nacre-sh/nacre/core/api"
 	"github.com/nacre-sh/nacre/core/mirror"
 	"github.com/nacre-sh/nacre/core/network"
+	"github.com/nacre-sh/nacre/core/network/resolver"
 	"github.com/nacre-sh/nacre/core/registry"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 	"github.com/nacre-sh/nacre/core/system"
@@ -19,7 +20,12 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	paths := e.store.Paths
 	ways := access.Ways{Config: e.opts.Config, Temp: paths.Temp(), Agent: "nacre/" + e.opts.Version}
 	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Ways: ways, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
-	networks, err := network.New(ctx, e.store)
+	networks, err := network.New(ctx, network.Options{
+		Store: e.store, Events: e.events,
+		Resolver: func() (string, error) {
+			return shimapi.FindProgram(resolver.Binary, resolver.EnvBinary, e.opts.Self, e.opts.Getenv)
+		},
+	})
 	if err != nil {
 		return api.Backends{}, err
 	}
@@ -47,6 +53,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Execs:      containers,
 		Images:     images,
 		Networks:   networks,
+		Members:    containers,
 		Volumes:    volumes,
 		Mirrors:    mirrors,
 		Config:     e.opts.Config,

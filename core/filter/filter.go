@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 )
@@ -92,4 +94,30 @@ func (a Args) Labels(labels map[string]string) bool {
 		}
 	}
 	return !slices.ContainsFunc(a["label!"], has)
+}
+
+// Until reads prune's until: a moment, or a length of time before now. Absent
+// is the zero time.
+func (a Args) Until(now time.Time) (time.Time, error) {
+	values := a["until"]
+	switch len(values) {
+	case 0:
+		return time.Time{}, nil
+	case 1:
+	default:
+		return time.Time{}, errdefs.ErrInvalidArgument.WithMessage("more than one until filter specified")
+	}
+	v := values[0]
+	if d, err := time.ParseDuration(v); err == nil {
+		return now.Add(-d), nil
+	}
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil {
+		return time.UnixMicro(int64(seconds * 1e6)), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02T15", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, v, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("failed to parse value as time or duration: %q", v))
 }

@@ -1,13 +1,9 @@
 package network
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/network"
 )
 
 // dyingPatience is how long a wanted port's owner may take to vanish: the
@@ -26,7 +22,7 @@ type census struct {
 func takeCensus(recorded []endpoint, ifs ifaces, starting string) (*census, error) {
 	c := &census{}
 	for _, e := range recorded {
-		exists, err := ifs.exists(e.veth)
+		exists, err := e.exists(ifs)
 		switch {
 		case err != nil:
 			return nil, err
@@ -41,13 +37,39 @@ func takeCensus(recorded []endpoint, ifs ifaces, starting string) (*census, erro
 	return c, nil
 }
 
-// present are the endpoints whose address a kernel still answers for.
-func (c *census) present() []endpoint { return slices.Concat(c.alive, c.released) }
+// exists asks the kernel whether an endpoint's interface is there; where it has
+// no end on the host, whether its namespace is.
+func (e *endpoint) exists(ifs ifaces) (bool, error) {
+	if e.veth == "" {
+		return sandboxExists(e.sandbox)
+	}
+	return ifs.exists(e.veth)
+}
+
+// present are the endpoints of a network whose address a kernel still answers for.
+func (c *census) present(network string) []endpoint {
+	all := slices.Concat(c.alive, c.released)
+	return slices.DeleteFunc(all, func(e endpoint) bool { return e.network != network })
+}
+
+// of are the living endpoints of a container.
+func (c *census) of(container string) (list []*endpoint) {
+	for i := range c.alive {
+		if c.alive[i].container == container {
+			list = append(list, &c.alive[i])
+		}
+	}
+	return list
+}
 
 // withdrawn are the ports that nobody uses any more.
-func (c *census) withdrawn() []publication {
-	var ports []publication
-	for _, e := range slices.Concat(c.released, c.dead) {
+func (c *census) withdrawn() []publication { return portsOf(slices.Concat(c.released, c.dead)) }
+
+// published are the ports of the living.
+func (c *census) published() []publication { return portsOf(c.alive) }
+
+func portsOf(endpoints []endpoint) (ports []publication) {
+	for _, e := range endpoints {
 		ports = append(ports, e.ports...)
 	}
 	return ports
@@ -57,14 +79,15 @@ func (c *census) withdrawn() []publication {
 // it gets a moment to prove itself dead.
 func (c *census) allocatePorts(requests []portRequest, ep *endpoint, ifs ifaces) error {
 	deadline := time.Now().Add(dyingPatience)
+	before := ep.ports
 	for {
-		ep.ports = nil
+		ep.ports = slices.Clone(before)
 		err := newPortTable(c.alive).allocate(requests, ep)
 		owner := ownerInTheWay(err)
-		if owner == nil || time.Now().After(deadline) {
+		if owner == nil || owner.id == ep.id || time.Now().After(deadline) {
 			return err
 		}
-		exists, lookErr := ifs.exists(owner.veth)
+		exists, lookErr := owner.exists(ifs)
 		if lookErr != nil {
 			return lookErr
 		}
@@ -74,34 +97,41 @@ func (c *census) allocatePorts(requests []portRequest, ep *endpoint, ifs ifaces)
 		}
 		id := owner.id
 		c.dead = append(c.dead, *owner)
-		c.alive = slices.DeleteFunc(c.alive, func(e endpoint) bool { return e.id == id })
+		c.alive = slices.DeleteFunc(slices.Clone(c.alive), func(e endpoint) bool { return e.id == id }) // callers hold pointers into it
 	}
 }
 
-// newEndpoint gives the container the lowest free address of the subnet.
-func newEndpoint(want wanted, b bridge, present []endpoint) (*endpoint, error) {
-	used := map[netip.Addr]bool{b.gateway: true}
-	for _, e := range present {
-		used[e.address] = true
+// usedAddresses are those of a network that nobody may get.
+func (c *census) usedAddresses(r netRecord) map[netip.Addr]string {
+	used := map[netip.Addr]string{}
+	for _, p := range r.config.Pools {
+		used[p.Gateway] = "the gateway"
+		for name, a := range p.Aux {
+			used[a] = "the auxiliary address " + name
+		}
 	}
-	address := b.gateway.Next()
-	for used[address] {
-		address = address.Next()
+	for _, e := range c.present(r.name) {
+		used[e.address], used[e.address6] = "container "+e.name, "container "+e.name
 	}
-	if !b.subnet.Contains(address.Next()) { // the last one is the broadcast address
-		return nil, errdefs.ErrResourceExhausted.WithMessage(fmt.Sprintf("no available IPv4 addresses on this network's address pools: %s (%s)", network.NetworkBridge, b.subnet))
-	}
-	ep := &endpoint{id: want.id, container: want.container, name: want.name, address: address, mac: want.mac, veth: want.veth()}
-	if ep.mac == nil {
-		ep.mac = macOf(address)
-	}
-	return ep, nil
+	return used
 }
 
-// published are the ports of the living.
-func (c *census) published() (ports []publication) {
-	for _, e := range c.alive {
-		ports = append(ports, e.ports...)
+// makeWay frees addresses that a container asks for and that one of the ended
+// still has, its own earlier self as a rule, whose interface the kernel is
+// about to take down: a container must not lose its address to that.
+func (c *census) makeWay(w wanted, network string) error {
+	var rest []endpoint
+	for _, e := range c.released {
+		holds := e.network == network && (w.ip4.IsValid() && e.address == w.ip4 || w.ip6.IsValid() && e.address6 == w.ip6)
+		if !holds || e.veth == "" {
+			rest = append(rest, e)
+			continue
+		}
+		if err := deleteLink(e.veth); err != nil {
+			return err
+		}
+		c.dead = append(c.dead, e)
 	}
-	return ports
+	c.released = rest
+	return nil
 }

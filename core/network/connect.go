@@ -2,41 +2,41 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"slices"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/backend"
 )
 
-// Connect joins a container to the network that its host configuration names.
-// It is called before every start, with a namespace that has only lo; a
-// restart within the namespace needs no other. Errors: errdefs.ErrNotFound for
-// an unknown network, errdefs.ErrConflict for a port that is taken,
-// errdefs.ErrInvalidArgument and errdefs.ErrNotImplemented for what cannot be.
+// Connect joins a container to its networks: those that it was given, or the
+// one that its host configuration names. It is called before every start, with
+// a namespace that has only lo; a restart within the namespace needs no other.
+// Errors: errdefs.ErrNotFound for an unknown network, errdefs.ErrConflict for
+// a port that is taken, errdefs.ErrInvalidArgument and
+// errdefs.ErrNotImplemented for what cannot be.
 func (n *Networks) Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
-	mode := req.HostConfig.NetworkMode
-	switch {
-	case mode == "" || mode == network.NetworkDefault || mode == network.NetworkBridge:
-		return n.connectBridge(ctx, req)
+	_, none := requestedNetworks(req)[network.NetworkNone]
+	switch mode := req.HostConfig.NetworkMode; {
 	case mode.IsHost():
 		return n.connectHost(ctx, req)
-	case mode.IsNone():
+	case none:
 		return n.connectNone(ctx, req)
 	case mode.IsContainer():
 		// The other container's namespace, hosts and resolv.conf are shared as they are.
 		return backend.Endpoints{Settings: &container.NetworkSettings{Ports: network.PortMap{}, Networks: map[string]*network.EndpointSettings{}}}, nil
 	}
-	return backend.Endpoints{}, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("network %s not found", mode))
+	return n.connectAll(ctx, req)
 }
 
 // Disconnect takes back the ports of a container that has ended, and its
-// address once the kernel has removed its interface. It must not be called
+// addresses once the kernel has removed its interfaces. It must not be called
 // for a container that may be starting again at this moment. It may be
 // forgotten: the next Connect notices what is dead, but until then the host's
 // ports lead nowhere.
@@ -62,10 +62,23 @@ func (n *Networks) Disconnect(ctx context.Context, containerID string) error {
 			c.alive = append(c.alive, e)
 		}
 	}
-	if err := n.withdraw(ctx, c); err != nil {
+	if err := n.withdraw(ctx, c.withdrawn(), c.published()); err != nil {
 		return err
 	}
-	return n.recordEndpoint(ctx, nil, c.released, nil)
+	if err := n.record(ctx, change{released: c.released}); err != nil {
+		return err
+	}
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range c.released {
+		if !e.released {
+			errs = append(errs, n.tell(nets[e.network], events.ActionDisconnect, containerID))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (n *Networks) connectHost(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
@@ -74,11 +87,7 @@ func (n *Networks) connectHost(ctx context.Context, req backend.EndpointRequest)
 		return backend.Endpoints{}, err
 	}
 	out := backend.Endpoints{Settings: plainSettings(nets[network.NetworkHost], req)}
-	var gateway netip.Addr
-	if s := nets[network.NetworkBridge].subnet; s.IsValid() {
-		gateway = s.Addr().Next()
-	}
-	if out.Hosts, err = hostHostsWith(req.HostConfig.ExtraHosts, gateway); err != nil {
+	if out.Hosts, err = hostHostsWith(req.HostConfig.ExtraHosts, nets[network.NetworkBridge].v4().Gateway); err != nil {
 		return backend.Endpoints{}, err
 	}
 	out.ResolvConf, err = containerResolvConf(req.HostConfig, false)
@@ -91,20 +100,21 @@ func (n *Networks) connectNone(ctx context.Context, req backend.EndpointRequest)
 		return backend.Endpoints{}, err
 	}
 	out := backend.Endpoints{Settings: plainSettings(nets[network.NetworkNone], req)}
-	if out.Hosts, err = containerHosts(req, nil, netip.Addr{}); err != nil {
+	if out.Hosts, err = containerHosts(req, netip.Addr{}, nil); err != nil {
 		return backend.Endpoints{}, err
 	}
 	out.ResolvConf, err = containerResolvConf(req.HostConfig, true)
 	return out, err
 }
 
-func (n *Networks) connectBridge(ctx context.Context, req backend.EndpointRequest) (out backend.Endpoints, err error) {
-	want, err := requestedEndpoint(req)
+// connectAll joins everything that lies in the container's own namespace.
+func (n *Networks) connectAll(ctx context.Context, req backend.EndpointRequest) (out backend.Endpoints, err error) {
+	nets, err := n.networks(ctx)
 	if err != nil {
 		return out, err
 	}
-	// Whatever needs no lock comes first.
-	if out.ResolvConf, err = containerResolvConf(req.HostConfig, true); err != nil {
+	list, err := n.attachments(nets, req)
+	if err != nil {
 		return out, err
 	}
 	netns, err := unix.Open(req.NetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -112,136 +122,101 @@ func (n *Networks) connectBridge(ctx context.Context, req backend.EndpointReques
 		return out, fmt.Errorf("open the network namespace of container %s: %w", req.Name, err)
 	}
 	defer unix.Close(netns)
-
-	r, err := n.ready(ctx)
-	if err != nil {
-		return out, err
-	}
-	want.id = newID()
-	linked := startVeth(want.veth(), r.bridge, netns)
-	defer linked() // before netns is closed, in any case
-	j, err := n.join(ctx, want, r, linked, netns)
+	s, err := n.joinAll(ctx, list, joinOptions{netns: netns, path: req.NetNS, starting: req.ContainerID})
 	if err != nil {
 		return out, err
 	}
 	defer func() {
 		if err != nil {
-			n.undo(context.WithoutCancel(ctx), j.endpoint)
+			n.undo(context.WithoutCancel(ctx), req.ContainerID)
 		}
 	}()
-	if err := <-j.configured; err != nil {
+	if out, err = n.files(ctx, req, s); err != nil {
 		return out, err
 	}
-	if out.Hosts, err = containerHosts(req, j.endpoint, r.bridge.gateway); err != nil {
+	if err := s.configured(); err != nil {
 		return out, err
 	}
-	out.Settings = bridgeSettings(r.record, req, j.endpoint, r.bridge)
-	return out, nil
+	return out, s.tellAll(n, events.ActionConnect)
 }
 
-// ready is the bridge network with its interface in order.
-type ready struct {
-	record netRecord
-	bridge bridge
+// joinOptions say where the interfaces go.
+type joinOptions struct {
+	netns    int
+	path     string // of netns
+	starting string // the container whose earlier endpoints are to be forgotten; empty: it runs
 }
 
-// ready looks whether the bridge is in order, and builds it where it is not.
-func (n *Networks) ready(ctx context.Context) (ready, error) {
+// sandbox is a container's namespace with the networks that it is in.
+type sandbox struct {
+	nets      map[string]netRecord
+	joined    []*attachment // now
+	endpoints []*endpoint   // all, the joined ones too
+	netns     int
+}
+
+// joinAll makes the interfaces, and gives them addresses, ports and records.
+// The containers' side may still be under way: ask configured.
+func (n *Networks) joinAll(ctx context.Context, list []*attachment, o joinOptions) (*sandbox, error) {
+	sandbox, err := sandboxOf(o.path, o.netns)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		if a.rec.isBridge() {
+			if err := n.ready(ctx, a); err != nil {
+				return nil, err
+			}
+			a.linked = startVeth(a.want, a.bridge, a.rec.icc(), o.netns)
+		} else {
+			a.want.sandbox = sandbox
+			a.linked = n.startSublink(a.rec, a.want, o.netns)
+		}
+		defer a.linked() // before netns is closed, in any case
+	}
+	return n.joinLocked(ctx, list, o)
+}
+
+// ready looks whether an attachment's bridge is in order, and builds it where it is not.
+func (n *Networks) ready(ctx context.Context, a *attachment) error {
 	ifs, err := openIfaces()
 	if err != nil {
-		return ready{}, err
+		return err
 	}
 	defer ifs.close()
-	nets, err := n.networks(ctx)
-	if err != nil {
-		return ready{}, err
-	}
-	r := ready{record: nets[network.NetworkBridge]}
 	var ok bool
-	if r.bridge, ok, err = n.lookAtBridge(r.record, ifs); ok || err != nil {
-		return r, err
+	if a.bridge, ok, err = n.lookAtBridge(a.rec, ifs); ok || err != nil {
+		return err
 	}
 	unlock, err := n.lock()
 	if err != nil {
-		return ready{}, err
+		return err
 	}
 	defer unlock()
-	if nets, err = n.networks(ctx); err != nil { // another may have built it meanwhile
-		return ready{}, err
+	nets, err := n.networks(ctx) // another may have built it meanwhile, or removed it
+	if err != nil {
+		return err
 	}
-	r.record = nets[network.NetworkBridge]
+	if a.rec, err = findNetwork(nets, a.rec.name); err != nil {
+		return err
+	}
 	recorded, err := n.endpoints(ctx)
 	if err != nil {
-		return ready{}, err
+		return err
 	}
 	c, err := takeCensus(recorded, ifs, "")
 	if err != nil {
-		return ready{}, err
+		return err
 	}
-	r.bridge, err = n.ensureBridge(ctx, r.record, ifs, c.present())
-	r.record.subnet = r.bridge.subnet
-	return r, err
+	a.bridge, a.rec, err = n.ensureBridge(ctx, a.rec, ifs, c.present(a.rec.name))
+	return err
 }
 
-// joined is an endpoint on the bridge. Its container's side is configured at
-// the same time as rules and records are written: wait for configured.
-type joined struct {
-	endpoint   *endpoint
-	configured <-chan error
-}
-
-// wanted is what a request asks of the bridge.
-type wanted struct {
-	id              string // of the endpoint
-	container, name string
-	mac             net.HardwareAddr // nil: derived from the address
-	ports           []portRequest
-}
-
-// veth is the name of the host's end.
-func (w wanted) veth() string { return "veth" + w.id[:11] }
-
-func requestedEndpoint(req backend.EndpointRequest) (wanted, error) {
-	ports, err := portRequests(req.Config, req.HostConfig)
-	if err != nil {
-		return wanted{}, err
-	}
-	w := wanted{container: req.ContainerID, name: req.Name, ports: ports}
-	if len(req.HostConfig.Links) > 0 {
-		return wanted{}, errdefs.ErrNotImplemented.WithMessage("links between containers are not supported yet")
-	}
-	settings := requestedSettings(req)
-	if settings == nil {
-		return w, nil
-	}
-	if ipam := settings.IPAMConfig; ipam != nil && (ipam.IPv4Address.IsValid() || ipam.IPv6Address.IsValid()) {
-		return wanted{}, errdefs.ErrInvalidArgument.WithMessage("invalid config for network bridge: user specified IP address is supported on user defined networks only")
-	}
-	if len(settings.Aliases) > 0 {
-		return wanted{}, errdefs.ErrInvalidArgument.WithMessage("network-scoped alias is supported only for containers in user defined networks")
-	}
-	w.mac = net.HardwareAddr(settings.MacAddress)
-	return w, nil
-}
-
-// requestedSettings returns what was given for the bridge at create, nil for nothing.
-func requestedSettings(req backend.EndpointRequest) *network.EndpointSettings {
-	if req.Networking == nil {
-		return nil
-	}
-	for _, name := range []string{network.NetworkBridge, network.NetworkDefault} {
-		if s := req.Networking.EndpointsConfig[name]; s != nil {
-			return s
-		}
-	}
-	return nil
-}
-
-// join does what needs the lock: an address, the ports, and the records of
-// them. The interface, whose making takes the longest, may still be under way;
-// it exists before the record does, so that a record without interface always
+// joinLocked does what needs the lock: addresses, ports, and the records of
+// them. The interfaces, whose making takes the longest, may still be under way;
+// they exist before the records do, so that a record without interface always
 // means a dead container.
-func (n *Networks) join(ctx context.Context, want wanted, r ready, linked func() error, netns int) (*joined, error) {
+func (n *Networks) joinLocked(ctx context.Context, list []*attachment, o joinOptions) (*sandbox, error) {
 	unlock, err := n.lock()
 	if err != nil {
 		return nil, err
@@ -252,41 +227,98 @@ func (n *Networks) join(ctx context.Context, want wanted, r ready, linked func()
 		return nil, err
 	}
 	defer ifs.close()
+	nets, err := n.networks(ctx) // as they are now that nobody else changes them
+	if err != nil {
+		return nil, err
+	}
 	recorded, err := n.endpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := takeCensus(recorded, ifs, want.container)
+	c, err := takeCensus(recorded, ifs, o.starting)
 	if err != nil {
 		return nil, err
 	}
-	ep, err := newEndpoint(want, r.bridge, c.present())
+	s := &sandbox{nets: nets, joined: list, netns: o.netns}
+	if o.starting == "" {
+		s.endpoints = c.of(list[0].want.container)
+	}
+	added, ports, err := allocateAll(list, nets, c, ifs)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.allocatePorts(want.ports, ep, ifs); err != nil {
-		return nil, err
-	}
-	if err := linked(); err != nil {
-		return nil, err
-	}
-	configured := configure(ep, n.bridge, r.bridge, netns)
-	if err = n.publish(r.bridge.subnet, c, ep); err == nil {
-		err = forgetFlows(ep.ports)
-	}
-	if err == nil {
-		err = n.recordEndpoint(ctx, c.dead, c.released, ep)
-	}
-	if err != nil {
-		<-configured // netns is the caller's
-		return nil, err
-	}
-	return &joined{ep, configured}, nil
+	s.endpoints = append(s.endpoints, added...)
+	return s, n.commit(ctx, s, c, added, ports)
 }
 
-// undo withdraws an endpoint whose container will not start; its interface
-// goes with the namespace.
-func (n *Networks) undo(ctx context.Context, ep *endpoint) {
+// allocateAll chooses addresses and ports.
+func allocateAll(list []*attachment, nets map[string]netRecord, c *census, ifs ifaces) (added []*endpoint, ports []publication, err error) {
+	for _, a := range list {
+		if now, ok := nets[a.rec.name]; !ok || now.id != a.rec.id {
+			return nil, nil, networkNotFound(a.rec.name)
+		}
+		if err := c.makeWay(a.want, a.rec.name); err != nil {
+			return nil, nil, err
+		}
+		if a.endpoint, err = a.want.allocate(a.rec, c); err != nil {
+			return nil, nil, err
+		}
+		if err := c.allocatePorts(a.want.ports, a.endpoint, ifs); err != nil {
+			return nil, nil, err
+		}
+		added, ports = append(added, a.endpoint), append(ports, a.endpoint.ports...)
+	}
+	return added, ports, nil
+}
+
+// commit waits for the interfaces, lets them be configured, and writes rules and records.
+func (n *Networks) commit(ctx context.Context, s *sandbox, c *census, added []*endpoint, ports []publication) error {
+	for _, a := range s.joined {
+		if err := a.linked(); err != nil {
+			return err
+		}
+	}
+	for _, a := range s.joined {
+		a.configured = configure(a, s.netns)
+	}
+	err := n.publish(s.nets, c.withdrawn(), ports, c.published())
+	if err == nil {
+		err = forgetFlows(ports)
+	}
+	if err == nil {
+		err = n.record(ctx, change{dead: c.dead, released: c.released, added: added})
+	}
+	if err != nil {
+		_ = s.configured() // netns is the caller's; the first error is the one to tell
+	}
+	return err
+}
+
+// configured waits for the container's side.
+func (s *sandbox) configured() error {
+	var errs []error
+	for _, a := range s.joined {
+		errs = append(errs, <-a.configured)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *sandbox) tellAll(n *Networks, action events.Action) error {
+	var errs []error
+	for _, a := range s.joined {
+		errs = append(errs, n.tell(a.rec, action, a.want.container))
+	}
+	return errors.Join(errs...)
+}
+
+// inUserNetwork says whether the container has names to ask for.
+func (s *sandbox) inUserNetwork() bool {
+	return slices.ContainsFunc(s.endpoints, func(e *endpoint) bool { return e.network != network.NetworkBridge })
+}
+
+// undo withdraws the endpoints of a container that will not start; their
+// interfaces go with the namespace.
+func (n *Networks) undo(ctx context.Context, containerID string) {
 	// An error here changes nothing for the caller: the next Connect sweeps.
-	_ = n.Disconnect(ctx, ep.container)
+	_ = n.Disconnect(ctx, containerID)
 }

@@ -52,7 +52,7 @@ func TestPublishedPortsAreReachableFromEverywhere(t *testing.T) {
 	if _, err := call(h.ns, "tcp", "127.0.0.1:8081"); err != nil {
 		t.Errorf("port published on loopback only: %v", err)
 	}
-	if _, err := call(h.other, "tcp", "10.99.0.1:8081"); err == nil {
+	if !isShut(h.other, "tcp", "10.99.0.1:8081") {
 		t.Error("port published on loopback only can be reached from another host")
 	}
 	if t.Failed() {
@@ -72,7 +72,7 @@ func TestContainersReachTheWorldAndTheWorldOnlyPublishedPorts(t *testing.T) {
 	if seen, err := call(h.ns, "tcp", c.address.String()+":80"); err != nil {
 		t.Errorf("from the host to the container: saw %q (%v)", seen, err)
 	}
-	if _, err := call(h.other, "tcp", c.address.String()+":80"); err == nil { // its default route leads through the host
+	if !isShut(h.other, "tcp", c.address.String()+":80") { // its default route leads through the host
 		t.Error("another host reaches a port that is not published")
 	}
 }
@@ -83,12 +83,8 @@ func TestTheHostsLoopbackIsNotOnTheBridge(t *testing.T) {
 	h := newTestHost(t)
 	c := h.start(t, "c", nil)
 	serve(t, h.ns, "127.0.0.1:70")
-	knock := func() error {
-		_, err := call(c.ns, "tcp", "127.0.0.1:70")
-		return err
-	}
 	check(t, inNetNS(c.ns, func() error { return sendLoopbackTo(h.subnetGateway(t)) }))
-	if knock() == nil {
+	if !isShut(c.ns, "tcp", "127.0.0.1:70") {
 		t.Error("a container reaches the host's loopback through the bridge")
 	}
 	// The test can fail: without the rule the same packets arrive.
@@ -96,7 +92,7 @@ func TestTheHostsLoopbackIsNotOnTheBridge(t *testing.T) {
 	check(t, err)
 	conn.FlushChain(&nftables.Chain{Name: "raw", Table: &nftables.Table{Name: h.table, Family: nftables.TableFamilyIPv4}})
 	check(t, conn.Flush())
-	if err := knock(); err != nil {
+	if _, err := call(c.ns, "tcp", "127.0.0.1:70"); err != nil {
 		t.Errorf("without the rule: %v, want the packets to arrive", err)
 	}
 }
@@ -107,8 +103,8 @@ func sendLoopbackTo(gateway netip.Addr) error {
 		{"sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1"},
 		{"ip", "rule", "add", "pref", "1", "lookup", "local"},
 		{"ip", "rule", "del", "pref", "0"},
-		{"ip", "route", "add", "table", "77", "127.0.0.1/32", "via", gateway.String(), "dev", containerInterface},
-		{"ip", "rule", "add", "pref", "0", "to", "127.0.0.1", "oif", containerInterface, "lookup", "77"},
+		{"ip", "route", "add", "table", "77", "127.0.0.1/32", "via", gateway.String(), "dev", "eth0"},
+		{"ip", "rule", "add", "pref", "0", "to", "127.0.0.1", "oif", "eth0", "lookup", "77"},
 		{"ip", "rule", "add", "pref", "0", "to", "127.0.0.1", "iif", "lo", "lookup", "77"},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
@@ -122,7 +118,7 @@ func (h *testHost) subnetGateway(t *testing.T) netip.Addr {
 	t.Helper()
 	nets, err := h.networks(t.Context())
 	check(t, err)
-	return nets["bridge"].subnet.Addr().Next()
+	return nets["bridge"].v4().Gateway
 }
 
 func TestAddressesOfDeadContainersComeBack(t *testing.T) {
@@ -320,7 +316,7 @@ func TestHealing(t *testing.T) {
 	// A map that does not hold what the records say, as after a crash between the two.
 	conn, err := nftables.New()
 	check(t, err)
-	rules := newRuleset(h.table, h.bridge, netip.MustParsePrefix("172.17.0.0/16"))
+	rules := newRuleset(h.table, true, nil)
 	check(t, rules.update(conn, nil, []publication{{proto: network.TCP, hostIP: netip.IPv4Unspecified(), hostPort: 8081, containerPort: 1, target: web.address}}))
 	second := h.start(t, "second", bindings(":8081:80/tcp"))
 	serve(t, second.ns, ":80")
@@ -341,7 +337,7 @@ func TestRulesOfOthersStayInForce(t *testing.T) {
 	web := h.start(t, "web", bindings(":8080:80/tcp", ":8081:81/tcp"))
 	serve(t, web.ns, ":80")
 	serve(t, web.ns, ":81")
-	if _, err := call(h.other, "tcp", "10.99.0.1:8080"); err == nil {
+	if !isShut(h.other, "tcp", "10.99.0.1:8080") {
 		t.Error("a published port goes around another table's drop")
 	}
 	if _, err := call(h.other, "tcp", "10.99.0.1:8081"); err != nil {
@@ -503,7 +499,7 @@ func TestGivenHardwareAddress(t *testing.T) {
 		t.Errorf("settings say %s, want %s", got, mac)
 	}
 	check(t, inNetNS(mustNS(t, req), func() error {
-		link, err := netlink.LinkByName(containerInterface)
+		link, err := netlink.LinkByName("eth0")
 		if err == nil && link.Attrs().HardwareAddr.String() != mac.String() {
 			t.Errorf("eth0 has %s, want %s", link.Attrs().HardwareAddr, mac)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/network/resolver"
 )
 
 const (
@@ -93,12 +94,32 @@ func containerResolvConf(host *container.HostConfig, ownNamespace bool) ([]byte,
 	return parseResolvConf(raw).forContainer(host, ownNamespace).bytes(), nil
 }
 
+// embeddedResolvConf is for networks of users, whose names our own resolver
+// knows; it asks the servers that come back about all others.
+func embeddedResolvConf(host *container.HostConfig) (file []byte, upstream []netip.Addr, err error) {
+	raw, err := readResolvConf()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := parseResolvConf(raw)
+	upstream = c.servers
+	c = c.forContainer(host, true)
+	if len(host.DNS) > 0 || len(upstream) == 0 {
+		upstream = c.servers
+	}
+	c.servers = []netip.Addr{resolver.Address}
+	if !slices.ContainsFunc(c.options, func(o string) bool { return strings.HasPrefix(o, "ndots:") }) {
+		c.options = append(slices.Clone(c.options), "ndots:0")
+	}
+	return c.bytes(), upstream, nil
+}
+
 func (c resolvConf) forContainer(host *container.HostConfig, ownNamespace bool) resolvConf {
 	switch {
 	case len(host.DNS) > 0:
 		c.servers = host.DNS
 	case ownNamespace:
-		// IPv6 is off in containers, so only IPv4 servers can be reached.
+		// The default network has no IPv6, so only IPv4 servers can be reached.
 		unreachable := func(s netip.Addr) bool { return s.IsLoopback() || !s.Is4() }
 		c.servers = slices.DeleteFunc(slices.Clone(c.servers), unreachable)
 		if len(c.servers) == 0 {
@@ -135,14 +156,12 @@ func readResolvConf() ([]byte, error) {
 
 // containerHosts is the content of /etc/hosts in a namespace of the
 // container's own; without an endpoint it has no address to be known by.
-func containerHosts(req backend.EndpointRequest, ep *endpoint, gateway netip.Addr) ([]byte, error) {
+func containerHosts(req backend.EndpointRequest, gateway netip.Addr, links []byte, endpoints ...*endpoint) ([]byte, error) {
 	b := bytes.NewBufferString(localHosts)
 	if err := writeExtraHosts(b, req.HostConfig.ExtraHosts, gateway); err != nil {
 		return nil, err
 	}
-	if ep == nil {
-		return b.Bytes(), nil
-	}
+	b.Write(links)
 	names := req.Hostname
 	if req.Config != nil && req.Config.Domainname != "" && !strings.Contains(names, ".") {
 		names += "." + req.Config.Domainname + " " + names
@@ -150,7 +169,13 @@ func containerHosts(req backend.EndpointRequest, ep *endpoint, gateway netip.Add
 	if req.Name != "" && req.Name != req.Hostname {
 		names += " " + req.Name
 	}
-	fmt.Fprintf(b, "%s\t%s\n", ep.address, names)
+	for _, e := range endpoints {
+		for _, a := range []netip.Addr{e.address, e.address6} {
+			if a.IsValid() {
+				fmt.Fprintf(b, "%s\t%s\n", a, names)
+			}
+		}
+	}
 	return b.Bytes(), nil
 }
 

@@ -29,14 +29,14 @@ func TestContainerHosts(t *testing.T) {
 		if c.req.HostConfig == nil {
 			c.req.HostConfig = &container.HostConfig{}
 		}
-		got, err := containerHosts(c.req, ep, gateway)
+		got, err := containerHosts(c.req, gateway, nil, ep)
 		if err != nil || string(got) != localHosts+c.want {
 			t.Errorf("%s: %q (%v), want the local lines and %q", c.name, got, err, c.want)
 		}
 	}
 	for _, bad := range []string{"db", "db:nowhere", ":10.0.0.1"} {
 		req := backend.EndpointRequest{HostConfig: &container.HostConfig{ExtraHosts: []string{bad}}}
-		if _, err := containerHosts(req, ep, gateway); !errdefs.IsInvalidArgument(err) {
+		if _, err := containerHosts(req, gateway, nil, ep); !errdefs.IsInvalidArgument(err) {
 			t.Errorf("--add-host %s: %v, want it refused", bad, err)
 		}
 	}

@@ -36,11 +36,18 @@ func TestMain(m *testing.M) {
 	if os.Getenv(inside) != "" {
 		os.Exit(m.Run())
 	}
+	dir, err := os.MkdirTemp("", "nacre-network")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), inside+"=1", programsEnv+"="+dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Run(); err != nil {
+	err = cmd.Run()
+	os.RemoveAll(dir)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "run the tests in a network namespace (they need root):", err)
 		os.Exit(1)
 	}
@@ -110,7 +117,7 @@ func (h *testHost) open(t testing.TB) *Networks {
 	st, err := store.Open(context.Background(), h.roots)
 	check(t, err)
 	t.Cleanup(func() { st.Close() })
-	n, err := New(context.Background(), st)
+	n, err := New(context.Background(), Options{Store: st, Resolver: resolverProgram})
 	check(t, err)
 	return n
 }
@@ -120,7 +127,11 @@ func giveAddress(ifname string, address netip.Prefix, gateway netip.Addr) error 
 	if err != nil {
 		return err
 	}
-	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)}); err != nil {
+	a := &netlink.Addr{IPNet: ipNet(address)}
+	if address.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD // of use at once
+	}
+	if err := netlink.AddrAdd(link, a); err != nil {
 		return err
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
@@ -155,8 +166,10 @@ func newNetNS(t testing.TB) int {
 type testContainer struct {
 	id      string
 	ns      int
+	req     backend.EndpointRequest
 	out     backend.Endpoints
 	address netip.Addr
+	keeper  *exec.Cmd // nil: this process
 }
 
 func request(id string, ns int, host *container.HostConfig) backend.EndpointRequest {
@@ -186,6 +199,7 @@ func (c *testContainer) kill(t testing.TB, h *testHost) {
 	check(t, err)
 	defer null.Close()
 	check(t, unix.Dup3(int(null.Fd()), c.ns, unix.O_CLOEXEC))
+	c.endKeeper()
 	recorded, err := h.endpoints(t.Context())
 	check(t, err)
 	ifs, err := openIfaces()
@@ -196,7 +210,7 @@ func (c *testContainer) kill(t testing.TB, h *testHost) {
 			continue
 		}
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			exists, err := ifs.exists(e.veth)
+			exists, err := e.exists(ifs)
 			check(t, err)
 			if !exists {
 				break
@@ -208,9 +222,78 @@ func (c *testContainer) kill(t testing.TB, h *testHost) {
 	}
 }
 
+// endKeeper ends the process that stands for the container's shim.
+func (c *testContainer) endKeeper() {
+	if c.keeper != nil {
+		c.keeper.Process.Kill()
+		c.keeper.Wait()
+		c.keeper = nil
+	}
+}
+
+// run connects a new container to the networks named, the first one's mode;
+// adjust, which may be nil, changes what is asked for. Its keeper is a process of its own, as a shim.
+func (h *testHost) run(t testing.TB, id string, networks []string, adjust func(*backend.EndpointRequest)) *testContainer {
+	t.Helper()
+	c, err := h.tryRun(t, id, networks, adjust)
+	check(t, err)
+	return c
+}
+
+func (h *testHost) tryRun(t testing.TB, id string, networks []string, adjust func(*backend.EndpointRequest)) (*testContainer, error) {
+	t.Helper()
+	c := &testContainer{id: id, ns: newNetNS(t), keeper: exec.Command("sleep", "infinity")}
+	c.keeper.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	check(t, c.keeper.Start())
+	t.Cleanup(c.endKeeper)
+	c.req = request(id, c.ns, &container.HostConfig{NetworkMode: container.NetworkMode(networks[0])})
+	c.req.NetNS, c.req.Keeper = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), c.ns), c.keeper.Process.Pid
+	c.req.Networking = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
+	for _, name := range networks {
+		c.req.Networking.EndpointsConfig[name] = &network.EndpointSettings{}
+	}
+	if adjust != nil {
+		adjust(&c.req)
+	}
+	var err error
+	c.out, err = h.Connect(t.Context(), c.req)
+	if err == nil {
+		c.address = c.in(networks[0]).IPAddress
+	}
+	return c, err
+}
+
+// in is the container's place in a network.
+func (c *testContainer) in(name string) *network.EndpointSettings {
+	if e := c.out.Settings.Networks[name]; e != nil {
+		return e
+	}
+	return &network.EndpointSettings{}
+}
+
+// create makes a network.
+func (h *testHost) create(t testing.TB, name string, adjust func(*network.CreateRequest)) string {
+	t.Helper()
+	req := network.CreateRequest{Name: name}
+	if adjust != nil {
+		adjust(&req)
+	}
+	res, err := h.NetworkCreate(t.Context(), req)
+	check(t, err)
+	return res.ID
+}
+
+func subnetOf(prefixes ...string) *network.IPAM {
+	ipam := &network.IPAM{}
+	for _, p := range prefixes {
+		ipam.Config = append(ipam.Config, network.IPAMConfig{Subnet: netip.MustParsePrefix(p)})
+	}
+	return ipam
+}
+
 func bindings(specs ...string) network.PortMap {
 	m := network.PortMap{}
-	for _, s := range specs { // hostIP:hostPort:containerPort/proto
+	for _, s := range specs { // hostIP:hostPort:containerPort/proto; the address without colons
 		host, rest, _ := strings.Cut(s, ":")
 		port, container, _ := strings.Cut(rest, ":")
 		b := network.PortBinding{HostPort: port}
@@ -229,10 +312,10 @@ func serve(t testing.TB, ns int, address string) {
 	var l net.Listener
 	var pc net.PacketConn
 	check(t, inNetNS(ns, func() (err error) {
-		if l, err = net.Listen("tcp4", address); err != nil {
+		if l, err = net.Listen("tcp", address); err != nil {
 			return err
 		}
-		pc, err = net.ListenPacket("udp4", address)
+		pc, err = net.ListenPacket("udp", address)
 		return err
 	}))
 	t.Cleanup(func() { l.Close(); pc.Close() })
@@ -257,18 +340,29 @@ func serve(t testing.TB, ns int, address string) {
 	}()
 }
 
-// unreachable is when an address without an answer counts as one that nobody can reach.
-const unreachable = 3 * time.Second
+// patience is how long an answer may take, on a machine that is busy; what
+// must not arrive is given less.
+const patience = 20 * time.Second
 
 // call connects from a namespace and returns what serve answered.
 func call(ns int, proto, address string) (answer string, err error) {
+	return callWithin(patience, ns, proto, address)
+}
+
+// isShut is call for what must not arrive.
+func isShut(ns int, proto, address string) bool {
+	_, err := callWithin(time.Second, ns, proto, address)
+	return err != nil
+}
+
+func callWithin(patience time.Duration, ns int, proto, address string) (answer string, err error) {
 	err = inNetNS(ns, func() error {
-		c, err := net.DialTimeout(proto+"4", address, unreachable)
+		c, err := net.DialTimeout(proto, address, patience)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		if proto == "udp" {
 			if _, err := c.Write([]byte("?")); err != nil {
 				return err

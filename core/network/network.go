@@ -24,24 +24,37 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/core/network/resolver"
 	"github.com/nacre-sh/nacre/core/store"
 )
 
-// Networks is one engine's networks: bridge, host and none.
+// Networks is one engine's networks.
 type Networks struct {
-	store  *store.Store
-	bridge string // interface name
-	table  string // nftables table, family ip
+	store    *store.Store
+	events   Events           // nil: nobody is told
+	resolver *resolver.Client // of names in networks that users make
+	bridge   string           // name of the default network's interface
+	table    string           // nftables table, families ip and ip6
 }
 
-// New prepares the records; bridge and rules are made when the first
+// Options is what the module works with.
+type Options struct {
+	Store    *store.Store
+	Events   Events                 // nil: none are written
+	Resolver func() (string, error) // finds the nacre-resolver program
+}
+
+// New prepares the records; bridges and rules are made when the first
 // container needs them.
-func New(ctx context.Context, st *store.Store) (*Networks, error) {
-	if err := st.Migrate(ctx, schema); err != nil {
+func New(ctx context.Context, o Options) (*Networks, error) {
+	if err := o.Store.Migrate(ctx, schema); err != nil {
 		return nil, err
 	}
-	bridge, table := names(st.Paths.Data)
-	return &Networks{store: st, bridge: bridge, table: table}, nil
+	bridge, table := names(o.Store.Paths.Data)
+	return &Networks{
+		store: o.Store, events: o.Events, bridge: bridge, table: table,
+		resolver: &resolver.Client{Dir: o.Store.Paths.Resolver(), Binary: o.Resolver},
+	}, nil
 }
 
 // names gives every data root an interface and a table of its own.

@@ -20,8 +20,29 @@ import (
 // lead to it. A range of several takes the first free one.
 type portRequest struct {
 	container network.Port
-	hostIP    netip.Addr
+	hostIP    netip.Addr        // zero: all addresses of the families that the container has
 	ports     network.PortRange // zero: any
+}
+
+// expand gives a request without an address those that it stands for: all of
+// the host's, or the one that the network was made with.
+func (r portRequest) expand(ep *endpoint, binding netip.Addr) ([]netip.Addr, error) {
+	if !r.hostIP.IsValid() {
+		switch {
+		case binding.IsValid():
+			r.hostIP = binding
+		case ep.address.IsValid() && ep.address6.IsValid():
+			return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
+		case ep.address6.IsValid():
+			r.hostIP = netip.IPv6Unspecified()
+		default:
+			r.hostIP = netip.IPv4Unspecified()
+		}
+	}
+	if !ep.addressFor(r.hostIP).IsValid() {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("cannot publish port %s on %s: network %s gives the container no address of that family", r.container, r.hostIP, ep.network))
+	}
+	return []netip.Addr{r.hostIP}, nil
 }
 
 // portRequests reads what was asked for at create, in a fixed order. Errors
@@ -29,19 +50,16 @@ type portRequest struct {
 func portRequests(config *container.Config, host *container.HostConfig) ([]portRequest, error) {
 	var requests []portRequest
 	for port, bindings := range host.PortBindings {
-		if port.Proto() != network.TCP && port.Proto() != network.UDP {
-			return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("cannot publish port %s: protocols other than tcp and udp are not supported", port))
+		if !slices.Contains([]network.IPProtocol{network.TCP, network.UDP, network.SCTP}, port.Proto()) {
+			return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("invalid port %s: the protocol must be tcp, udp or sctp", port))
 		}
 		if len(bindings) == 0 && host.PublishAllPorts {
 			bindings = []network.PortBinding{{}}
 		}
 		for _, b := range bindings {
-			r := portRequest{container: port, hostIP: b.HostIP}
-			if !r.hostIP.IsValid() {
-				r.hostIP = netip.IPv4Unspecified()
-			}
-			if r.hostIP = r.hostIP.Unmap(); !r.hostIP.Is4() {
-				return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("cannot publish port %s on %s: IPv6 is not supported yet", port, r.hostIP))
+			r := portRequest{container: port, hostIP: b.HostIP.Unmap()}
+			if r.hostIP == netip.IPv6Loopback() {
+				return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("cannot publish port %s on [::1]: the kernel forwards nothing from there\nhint: use 127.0.0.1", port))
 			}
 			if b.HostPort != "" && b.HostPort != "0" {
 				var err error
@@ -55,7 +73,7 @@ func portRequests(config *container.Config, host *container.HostConfig) ([]portR
 	if host.PublishAllPorts && config != nil {
 		for port := range config.ExposedPorts {
 			if _, bound := host.PortBindings[port]; !bound {
-				requests = append(requests, portRequest{container: port, hostIP: netip.IPv4Unspecified()})
+				requests = append(requests, portRequest{container: port})
 			}
 		}
 	}
@@ -106,7 +124,7 @@ func newPortTable(alive []endpoint) *portTable {
 // owner returns who stands in the way, nil for nobody.
 func (t *portTable) owner(proto network.IPProtocol, ip netip.Addr, port uint16) *endpoint {
 	for _, p := range t.taken {
-		if p.proto == proto && p.hostPort == port && (p.hostIP == ip || p.hostIP.IsUnspecified() || ip.IsUnspecified()) {
+		if p.proto == proto && p.hostPort == port && p.hostIP.Is4() == ip.Is4() && (p.hostIP == ip || p.hostIP.IsUnspecified() || ip.IsUnspecified()) {
 			return p.owner
 		}
 	}
@@ -116,26 +134,32 @@ func (t *portTable) owner(proto network.IPProtocol, ip netip.Addr, port uint16) 
 // allocate finds a host port for every request of ep and stores them in it.
 func (t *portTable) allocate(requests []portRequest, ep *endpoint) error {
 	for _, r := range requests {
-		port, err := t.choose(r, ep)
+		ips, err := r.expand(ep, ep.binding)
+		if err != nil {
+			return err
+		}
+		port, err := t.choose(r, ips)
 		if err != nil {
 			return fmt.Errorf("failed to set up container networking: driver failed programming external connectivity on endpoint %s (%s): %w", ep.name, ep.id, err)
 		}
-		p := publication{proto: r.container.Proto(), hostIP: r.hostIP, hostPort: port, containerPort: r.container.Num(), target: ep.address}
-		ep.ports = append(ep.ports, p)
-		t.taken = append(t.taken, takenPort{p, ep})
+		for _, ip := range ips {
+			p := publication{proto: r.container.Proto(), hostIP: ip, hostPort: port, containerPort: r.container.Num(), target: ep.addressFor(ip)}
+			ep.ports = append(ep.ports, p)
+			t.taken = append(t.taken, takenPort{p, ep})
+		}
 	}
 	return nil
 }
 
-// choose returns the first port of the request's range that nobody has; for
-// a range of one, why it is not free.
-func (t *portTable) choose(r portRequest, ep *endpoint) (uint16, error) {
+// choose returns the first port of the request's range that nobody has on any
+// of the addresses; for a range of one, why it is not free.
+func (t *portTable) choose(r portRequest, ips []netip.Addr) (uint16, error) {
 	first, last := r.ports.Start(), r.ports.End()
 	if r.ports.IsZero() {
 		first, last = ephemeralPorts()
 	}
 	for port := int(first); port <= int(last); port++ {
-		err := t.probe(r, uint16(port))
+		err := t.probeAll(r.container.Proto(), ips, uint16(port))
 		if err == nil {
 			return uint16(port), nil
 		}
@@ -143,21 +167,30 @@ func (t *portTable) choose(r portRequest, ep *endpoint) (uint16, error) {
 			return 0, err
 		}
 	}
-	return 0, errdefs.ErrConflict.WithMessage(fmt.Sprintf("Bind for %s:%d-%d failed: all ports are allocated", r.hostIP, first, last))
+	return 0, errdefs.ErrConflict.WithMessage(fmt.Sprintf("Bind for %s:%d-%d failed: all ports are allocated", ips[0], first, last))
+}
+
+func (t *portTable) probeAll(proto network.IPProtocol, ips []netip.Addr, port uint16) error {
+	for _, ip := range ips {
+		if err := t.probe(proto, ip, port); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // probe fails with errdefs.ErrConflict when a container or a process of the
 // host has the port.
-func (t *portTable) probe(r portRequest, port uint16) error {
-	proto := r.container.Proto()
-	if owner := t.owner(proto, r.hostIP, port); owner != nil {
-		return portAllocatedError{ip: r.hostIP, port: port, owner: owner}
+func (t *portTable) probe(proto network.IPProtocol, ip netip.Addr, port uint16) error {
+	if owner := t.owner(proto, ip, port); owner != nil {
+		return portAllocatedError{ip: ip, port: port, owner: owner}
 	}
-	switch err := tryBind(proto, r.hostIP, port); {
+	at := netip.AddrPortFrom(ip, port)
+	switch err := tryBind(proto, at); {
 	case errors.Is(err, unix.EADDRINUSE):
-		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("failed to bind host port %s:%d/%s: address already in use", r.hostIP, port, proto))
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("failed to bind host port %s/%s: address already in use", at, proto))
 	case err != nil:
-		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("failed to bind host port %s:%d/%s: %s", r.hostIP, port, proto, err))
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("failed to bind host port %s/%s: %s", at, proto, err))
 	}
 	return nil
 }
@@ -170,7 +203,7 @@ type portAllocatedError struct {
 }
 
 func (e portAllocatedError) Error() string {
-	return fmt.Sprintf("Bind for %s:%d failed: port is already allocated\nhint: container %s (%.12s) publishes it", e.ip, e.port, e.owner.name, e.owner.container)
+	return fmt.Sprintf("Bind for %s failed: port is already allocated\nhint: container %s (%.12s) publishes it", netip.AddrPortFrom(e.ip, e.port), e.owner.name, e.owner.container)
 }
 
 func (portAllocatedError) Unwrap() error { return errdefs.ErrConflict }
@@ -186,12 +219,21 @@ func ownerInTheWay(err error) *endpoint {
 
 // tryBind finds out whether a process of the host has the port. SO_REUSEADDR
 // overlooks connections that are only winding down, not listeners.
-func tryBind(proto network.IPProtocol, ip netip.Addr, port uint16) error {
-	kind := unix.SOCK_STREAM
-	if proto == network.UDP {
+func tryBind(proto network.IPProtocol, at netip.AddrPort) error {
+	kind, protocol, family := unix.SOCK_STREAM, 0, unix.AF_INET
+	switch proto {
+	case network.UDP:
 		kind = unix.SOCK_DGRAM
+	case network.SCTP:
+		protocol = unix.IPPROTO_SCTP
 	}
-	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+	if at.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
+	if errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil // a kernel without SCTP sockets forwards it all the same
+	}
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
@@ -201,11 +243,23 @@ func tryBind(proto network.IPProtocol, ip netip.Addr, port uint16) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(port), Addr: ip.As4()})
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	err = unix.Bind(fd, socketAddress(at))
 	if errno := syscall.Errno(0); errors.As(err, &errno) {
 		return errno
 	}
 	return err
+}
+
+func socketAddress(at netip.AddrPort) unix.Sockaddr {
+	if at.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 }
 
 // ephemeralPorts is the range that the kernel gives out by itself, where docker too looks for random ports.
@@ -224,26 +278,28 @@ func ephemeralPorts() (first, last uint16) {
 // ports: it would go on sending them to the container that had the port
 // before, for as long as the peer does not pause.
 func forgetFlows(ports []publication) error {
-	var filters []netlink.CustomConntrackFilter
-	for _, p := range ports {
-		if p.proto != network.UDP {
+	for family, is4 := range map[netlink.InetFamily]bool{unix.AF_INET: true, unix.AF_INET6: false} {
+		var filters []netlink.CustomConntrackFilter
+		for _, p := range ports {
+			if p.proto != network.UDP || p.hostIP.Is4() != is4 {
+				continue
+			}
+			f := &netlink.ConntrackFilter{}
+			if err := errors.Join(f.AddProtocol(unix.IPPROTO_UDP), f.AddPort(netlink.ConntrackOrigDstPort, p.hostPort)); err != nil {
+				return fmt.Errorf("forget the flows to port %d/udp: %w", p.hostPort, err)
+			}
+			filters = append(filters, f)
+		}
+		if filters == nil {
 			continue
 		}
-		f := &netlink.ConntrackFilter{}
-		if err := errors.Join(f.AddProtocol(unix.IPPROTO_UDP), f.AddPort(netlink.ConntrackOrigDstPort, p.hostPort)); err != nil {
-			return fmt.Errorf("forget the flows to port %d/udp: %w", p.hostPort, err)
+		_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, filters...)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) {
+			continue // a kernel without nf_conntrack_netlink: the flows end by themselves after a pause
 		}
-		filters = append(filters, f)
-	}
-	if filters == nil {
-		return nil
-	}
-	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, filters...)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) {
-		return nil // a kernel without nf_conntrack_netlink: the flows end by themselves after a pause
-	}
-	if err != nil {
-		return fmt.Errorf("forget the flows to published UDP ports: %w", err)
+		if err != nil {
+			return fmt.Errorf("forget the flows to published UDP ports: %w", err)
+		}
 	}
 	return nil
 }

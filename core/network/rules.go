@@ -2,82 +2,96 @@ package network
 
 import (
 	"bytes"
-	"encoding/binary"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"github.com/moby/moby/api/types/network"
 	"golang.org/x/sys/unix"
 )
 
-// The rules live in one table of our own, as `nft list table ip nacre` shows it:
+// The rules live in one table of our own per address family, as `nft list
+// table ip nacre` shows it (and `ip6 nacre`, where a network has IPv6):
 //
 //	map publish_ip  { ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
 //	map publish_any { inet_proto . inet_service : ipv4_addr . inet_service }
-//	chain raw         hook prerouting,  priority raw     packets for 127.0.0.0/8 must not come in over the bridge
+//	set bridges     { ifname }           our bridges
+//	set internal    { ifname }           those with no way out or in
+//	set within      { ifname . ifname }  each bridge and itself: traffic inside a network
+//	set subnets     { ipv4_addr; flags interval }  whose containers reach published ports through the host
+//	set outbound    { ipv4_addr; flags interval }  whose containers leave with the host's address
+//	chain raw         hook prerouting,  priority raw     packets for 127.0.0.0/8 must not come in over a bridge
 //	chain prerouting  hook prerouting,  priority dstnat  published ports, for packets from outside
 //	chain output      hook output,      priority dstnat  published ports, for the host's own connections
-//	chain forward     hook forward,     priority filter  into the bridge only what belongs there
+//	chain forward     hook forward,     priority filter  into a bridge only what belongs there
 //	chain postrouting hook postrouting, priority srcnat  masquerading
 //
-// Publishing a port adds one element to a map. Base chains of other tables are
-// asked as well by the kernel: what they drop stays dropped.
+// Publishing a port adds one element to a map, a network some to the sets.
+// Base chains of other tables are asked as well by the kernel: what they drop
+// stays dropped.
 
-// rulesVersion is kept with every rule; rules of another version, or with
-// another subnet, are replaced.
-const rulesVersion = "1"
+// rulesVersion is kept with every rule; rules of another version are replaced.
+const rulesVersion = "2"
 
-// Register numbers: 8 to 23 are the 32-bit registers; a key or value of several
-// fields lies in consecutive ones.
-const (
-	reg1 = unix.NFT_REG_1
-	regA = unix.NFT_REG32_00
-	regB = regA + 1
-	regC = regA + 2
-)
-
-// Flags of conntrack entries (linux/netfilter/nf_conntrack_common.h).
-const (
-	ctStateEstablished = 1 << 1
-	ctStateRelated     = 1 << 2
-	ctStatusDNAT       = 1 << 5
-)
-
-const (
-	transportPortOffset = 2 // of the destination port in TCP and UDP headers
-	ipSourceOffset      = 12
-	ipDestinationOffset = 16
-)
-
-var (
-	loopback = netip.MustParsePrefix("127.0.0.0/8")
-
-	typeAnyKey = nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)
-	typeIPKey  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
-	typeTarget = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-)
-
-// ruleset is the table of one engine.
-type ruleset struct {
+// ruleNet is what the rules must know of a network.
+type ruleNet struct {
 	bridge     string
 	subnet     netip.Prefix
-	table      *nftables.Table
-	publishIP  *nftables.Set
-	publishAny *nftables.Set
+	internal   bool
+	masquerade bool
 }
 
-func newRuleset(table, bridge string, subnet netip.Prefix) *ruleset {
+// ruleset is the table of one engine for one family.
+type ruleset struct {
+	is4   bool
+	nets  []ruleNet // sorted by bridge
+	table *nftables.Table
+
+	publishIP, publishAny                        *nftables.Set
+	bridges, internal, within, subnets, outbound *nftables.Set
+}
+
+// newRuleset is the table of an engine's networks that have addresses of the family.
+func newRuleset(table string, is4 bool, nets []ruleNet) *ruleset {
 	t := &nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}
-	return &ruleset{
-		bridge: bridge, subnet: subnet, table: t,
-		publishIP:  &nftables.Set{Table: t, ID: 1, Name: "publish_ip", IsMap: true, KeyType: typeIPKey, DataType: typeTarget},
-		publishAny: &nftables.Set{Table: t, ID: 2, Name: "publish_any", IsMap: true, KeyType: typeAnyKey, DataType: typeTarget},
+	address := nftables.TypeIPAddr
+	if !is4 {
+		t.Family, address = nftables.TableFamilyIPv6, nftables.TypeIP6Addr
 	}
+	target := nftables.MustConcatSetType(address, nftables.TypeInetService)
+	name := nftables.TypeIFName
+	r := &ruleset{
+		is4: is4, table: t,
+		publishIP: &nftables.Set{Name: "publish_ip", IsMap: true, DataType: target,
+			KeyType: nftables.MustConcatSetType(address, nftables.TypeInetProto, nftables.TypeInetService)},
+		publishAny: &nftables.Set{Name: "publish_any", IsMap: true, DataType: target,
+			KeyType: nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)},
+		bridges:  &nftables.Set{Name: "bridges", KeyType: name, KeyByteOrder: binaryutil.NativeEndian},
+		internal: &nftables.Set{Name: "internal", KeyType: name, KeyByteOrder: binaryutil.NativeEndian},
+		within:   &nftables.Set{Name: "within", KeyType: nftables.MustConcatSetType(name, name), Concatenation: true},
+		subnets:  &nftables.Set{Name: "subnets", KeyType: address, Interval: true},
+		outbound: &nftables.Set{Name: "outbound", KeyType: address, Interval: true},
+	}
+	for i, set := range r.sets() {
+		set.Table, set.ID = t, uint32(i+1)
+	}
+	for _, net := range nets {
+		if net.subnet.Addr().Is4() == is4 {
+			r.nets = append(r.nets, net)
+		}
+	}
+	slices.SortFunc(r.nets, func(a, b ruleNet) int { return strings.Compare(a.bridge, b.bridge) })
+	return r
+}
+
+func (r *ruleset) sets() []*nftables.Set {
+	return []*nftables.Set{r.publishIP, r.publishAny, r.bridges, r.internal, r.within, r.subnets, r.outbound}
 }
 
 // chain is a base chain with its rules.
@@ -90,8 +104,7 @@ func (r *ruleset) chains() []chain {
 	base := func(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority, rules ...[]expr.Any) chain {
 		return chain{&nftables.Chain{Name: name, Table: r.table, Type: kind, Hooknum: hook, Priority: priority}, rules}
 	}
-	in, out, notOut := match(expr.MetaKeyIIFNAME, expr.CmpOpEq, r.bridge), match(expr.MetaKeyOIFNAME, expr.CmpOpEq, r.bridge), match(expr.MetaKeyOIFNAME, expr.CmpOpNeq, r.bridge)
-	fromSubnet := matchPrefix(ipSourceOffset, r.subnet)
+	in, out, notOut := member(expr.MetaKeyIIFNAME, r.bridges, false), member(expr.MetaKeyOIFNAME, r.bridges, false), member(expr.MetaKeyOIFNAME, r.bridges, true)
 	toLocal := []expr.Any{
 		&expr.Fib{Register: reg1, FlagDADDR: true, ResultADDRTYPE: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
@@ -100,82 +113,101 @@ func (r *ruleset) chains() []chain {
 	accept, drop := verdict(expr.VerdictAccept), verdict(expr.VerdictDrop)
 	masquerade := []expr.Any{&expr.Masq{}}
 	publish := [][]expr.Any{join(toLocal, r.lookupIP()), join(toLocal, r.lookupAny())}
+	fromLoopback := r.matchPrefix(r.sourceOffset(), r.loopback())
+	fromHost := publish
+	if !r.is4 {
+		// The answer to ::1 would come in over the bridge, where the kernel takes no such packet, whatever is set. So that
+		// programs that try ::1 before 127.0.0.1 are refused at once, and need not wait.
+		fromHost = append([][]expr.Any{join(r.matchPrefix(r.destinationOffset(), loopback6), accept)}, publish...)
+	}
 
-	return []chain{
-		base("raw", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw,
-			join(in, matchPrefix(ipDestinationOffset, loopback), drop)),
+	list := []chain{
 		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, publish...),
-		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, publish...),
+		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, fromHost...),
 		base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter,
+			join(r.withinOne(), accept), // seen where the kernel filters bridged packets
+			join(member(expr.MetaKeyIIFNAME, r.internal, false), drop),
+			join(member(expr.MetaKeyOIFNAME, r.internal, false), drop),
 			join(out, matchConntrack(expr.CtKeySTATE, ctStateEstablished|ctStateRelated), accept),
-			join(out, in, accept),
 			join(out, dnat, accept),
 			join(out, drop)),
 		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
-			join(fromSubnet, notOut, masquerade),
+			join(r.from(r.outbound), notOut, masquerade),
 			// A container that reaches another one, or itself, through a published port: the answer must come back through the host.
-			join(fromSubnet, out, dnat, masquerade),
-			join(matchPrefix(ipSourceOffset, loopback), out, masquerade)),
+			join(r.from(r.subnets), out, dnat, masquerade),
+			join(fromLoopback, out, masquerade)),
 	}
+	if r.is4 {
+		list = append([]chain{base("raw", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw,
+			join(in, r.matchPrefix(r.destinationOffset(), r.loopback()), drop))}, list...)
+	}
+	return list
 }
 
-// lookupIP and lookupAny send a new connection to the container that
-// published its destination: a port of one address, or of all.
-func (r *ruleset) lookupIP() []expr.Any {
-	return []expr.Any{
-		&expr.Payload{DestRegister: regA, Base: expr.PayloadBaseNetworkHeader, Offset: ipDestinationOffset, Len: 4},
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: regB},
-		&expr.Payload{DestRegister: regC, Base: expr.PayloadBaseTransportHeader, Offset: transportPortOffset, Len: 2},
-		&expr.Lookup{SourceRegister: regA, DestRegister: regA, IsDestRegSet: true, SetName: r.publishIP.Name, SetID: r.publishIP.ID},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: regA, RegProtoMin: regB},
-	}
+// rulesState is how the kernel's rules stand to what they should be.
+type rulesState struct {
+	intact bool           // of this version, for these networks
+	first  *nftables.Rule // that bears the digest of the networks
 }
 
-func (r *ruleset) lookupAny() []expr.Any {
-	return []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: regA},
-		&expr.Payload{DestRegister: regB, Base: expr.PayloadBaseTransportHeader, Offset: transportPortOffset, Len: 2},
-		&expr.Lookup{SourceRegister: regA, DestRegister: regA, IsDestRegSet: true, SetName: r.publishAny.Name, SetID: r.publishAny.ID},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: regA, RegProtoMin: regB},
-	}
-}
-
-// intact says whether the rules are there, of this version and for this
-// subnet. One chain speaks for all: what empties tables empties it too, and
-// every start pays for the question.
-func (r *ruleset) intact(conn *nftables.Conn) (bool, error) {
+// look compares the rules with what they should be. One chain speaks for all:
+// what empties tables empties it too, and every start pays for the question.
+func (r *ruleset) look(conn *nftables.Conn) (rulesState, error) {
 	chains := r.chains()
 	witness := chains[len(chains)-1]
 	rules, err := conn.GetRules(r.table, witness.Chain)
 	if errors.Is(err, unix.ENOENT) {
-		return false, nil
+		return rulesState{}, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read the packet rules of table %s: %w", r.table.Name, err)
+		return rulesState{}, fmt.Errorf("read the packet rules of table %s: %w", r.table.Name, err)
 	}
-	foreign := func(rule *nftables.Rule) bool { return !bytes.Equal(rule.UserData, r.mark()) }
-	return len(rules) == len(witness.rules) && !slices.ContainsFunc(rules, foreign), nil
+	if len(rules) != len(witness.rules) {
+		return rulesState{}, nil
+	}
+	for i, rule := range rules {
+		if !bytes.Equal(rule.UserData, r.mark(witness.Chain, i)) {
+			return rulesState{}, nil
+		}
+	}
+	return rulesState{intact: true, first: rules[0]}, nil
 }
 
-func (r *ruleset) mark() []byte { return []byte("nacre " + rulesVersion + " " + r.subnet.String()) }
+// mark is kept with a rule: the version, and with the first of the witness the digest of the networks.
+func (r *ruleset) mark(c *nftables.Chain, i int) []byte {
+	if c.Name == "postrouting" && i == 0 {
+		return []byte("nacre " + rulesVersion + " " + r.digest())
+	}
+	return []byte("nacre " + rulesVersion)
+}
+
+func (r *ruleset) digest() string {
+	sum := sha256.Sum256([]byte(fmt.Sprint(r.nets)))
+	return hex.EncodeToString(sum[:6])
+}
 
 // rebuild replaces the whole table in one kernel transaction.
 func (r *ruleset) rebuild(conn *nftables.Conn, published []publication) error {
 	conn.AddTable(r.table) // so that the deletion cannot fail
 	conn.DelTable(r.table)
 	conn.AddTable(r.table)
-	for _, set := range []*nftables.Set{r.publishIP, r.publishAny} {
+	for _, set := range r.sets() {
 		if err := conn.AddSet(set, nil); err != nil {
 			return fmt.Errorf("build packet rules: %w", err)
 		}
 	}
 	for _, c := range r.chains() {
 		conn.AddChain(c.Chain)
-		for _, exprs := range c.rules {
-			conn.AddRule(&nftables.Rule{Table: r.table, Chain: c.Chain, Exprs: exprs, UserData: r.mark()})
+		for i, exprs := range c.rules {
+			conn.AddRule(&nftables.Rule{Table: r.table, Chain: c.Chain, Exprs: exprs, UserData: r.mark(c.Chain, i)})
 		}
 	}
-	if err := r.elements(conn.SetAddElements, published); err != nil {
+	for _, net := range r.nets {
+		if err := r.netElements(conn.SetAddElements, net); err != nil {
+			return err
+		}
+	}
+	if err := r.portElements(conn.SetAddElements, published); err != nil {
 		return err
 	}
 	if err := conn.Flush(); err != nil {
@@ -184,24 +216,108 @@ func (r *ruleset) rebuild(conn *nftables.Conn, published []publication) error {
 	return nil
 }
 
+// remove takes the table away, if it is there.
+func (r *ruleset) remove(conn *nftables.Conn) error {
+	conn.AddTable(r.table) // so that the deletion cannot fail
+	conn.DelTable(r.table)
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("remove the packet rules of table %s: %w", r.table.Name, err)
+	}
+	return nil
+}
+
 // update takes ports back and publishes others in one kernel transaction. It
 // fails when the maps do not hold what the records say: rebuild then.
 func (r *ruleset) update(conn *nftables.Conn, withdrawn, published []publication) error {
-	if err := r.elements(conn.SetDeleteElements, withdrawn); err != nil {
+	if err := r.portElements(conn.SetDeleteElements, withdrawn); err != nil {
 		return err
 	}
-	if err := r.elements(conn.SetAddElements, published); err != nil {
+	if err := r.portElements(conn.SetAddElements, published); err != nil {
 		return err
 	}
 	return conn.Flush()
 }
 
-func (r *ruleset) elements(apply func(*nftables.Set, []nftables.SetElement) error, ports []publication) error {
+// become changes intact rules for these networks to those for others. It
+// fails when the sets do not hold what the networks say: rebuild then.
+func (r *ruleset) become(conn *nftables.Conn, next *ruleset, first *nftables.Rule) error {
+	for _, net := range r.nets {
+		if !slices.Contains(next.nets, net) {
+			if err := r.netElements(conn.SetDeleteElements, net); err != nil {
+				return err
+			}
+		}
+	}
+	for _, net := range next.nets {
+		if !slices.Contains(r.nets, net) {
+			if err := next.netElements(conn.SetAddElements, net); err != nil {
+				return err
+			}
+		}
+	}
+	chains := next.chains()
+	witness := chains[len(chains)-1]
+	conn.ReplaceRule(&nftables.Rule{Table: next.table, Chain: witness.Chain, Handle: first.Handle, Exprs: witness.rules[0], UserData: next.mark(witness.Chain, 0)})
+	return conn.Flush()
+}
+
+type applyElements func(*nftables.Set, []nftables.SetElement) error
+
+// netElements are a network's places in the sets.
+func (r *ruleset) netElements(apply applyElements, net ruleNet) error {
+	name := ifnameField(net.bridge)
+	single := []nftables.SetElement{{Key: name}}
+	interval := []nftables.SetElement{{Key: net.subnet.Masked().Addr().AsSlice()}, {Key: afterLast(net.subnet), IntervalEnd: true}}
+	places := []struct {
+		set      *nftables.Set
+		in       bool
+		elements []nftables.SetElement
+	}{
+		{r.bridges, true, single},
+		{r.within, true, []nftables.SetElement{{Key: join(name, name)}}},
+		{r.internal, net.internal, single},
+		{r.subnets, true, interval},
+		{r.outbound, net.masquerade, interval},
+	}
+	for _, p := range places {
+		if !p.in {
+			continue
+		}
+		if err := apply(p.set, p.elements); err != nil {
+			return fmt.Errorf("change set %s: %w", p.set.Name, err)
+		}
+	}
+	return nil
+}
+
+// afterLast is the first address behind a prefix.
+func afterLast(p netip.Prefix) []byte {
+	b := p.Masked().Addr().AsSlice()
+	for i := range b {
+		if host := 8*(i+1) - p.Bits(); host >= 8 {
+			b[i] = 0xff
+		} else if host > 0 {
+			b[i] |= 1<<host - 1
+		}
+	}
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i]++; b[i] != 0 {
+			break
+		}
+	}
+	return b
+}
+
+// portElements are published ports of this family in the maps.
+func (r *ruleset) portElements(apply applyElements, ports []publication) error {
 	perSet := map[*nftables.Set][]nftables.SetElement{}
 	for _, p := range ports {
+		if p.hostIP.Is4() != r.is4 {
+			continue
+		}
 		set, key := r.publishIP, join(p.hostIP.AsSlice(), field(protocolNumber(p.proto)), portField(p.hostPort))
 		if p.hostIP.IsUnspecified() {
-			set, key = r.publishAny, key[4:]
+			set, key = r.publishAny, key[p.hostIP.BitLen()/8:]
 		}
 		perSet[set] = append(perSet[set], nftables.SetElement{Key: key, Val: join(p.target.AsSlice(), portField(p.containerPort))})
 	}
@@ -212,48 +328,3 @@ func (r *ruleset) elements(apply func(*nftables.Set, []nftables.SetElement) erro
 	}
 	return nil
 }
-
-func protocolNumber(p network.IPProtocol) byte {
-	if p == network.UDP {
-		return unix.IPPROTO_UDP
-	}
-	return unix.IPPROTO_TCP
-}
-
-// field and portField pad a part of a concatenated key to a register's four bytes.
-func field(b ...byte) []byte { return append(b, make([]byte, 4-len(b))...) }
-
-func portField(port uint16) []byte { return field(binary.BigEndian.AppendUint16(nil, port)...) }
-
-func join[T any](parts ...[]T) []T {
-	var all []T
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
-}
-
-func match(key expr.MetaKey, op expr.CmpOp, ifname string) []expr.Any {
-	name := make([]byte, unix.IFNAMSIZ)
-	copy(name, ifname)
-	return []expr.Any{&expr.Meta{Key: key, Register: reg1}, &expr.Cmp{Op: op, Register: reg1, Data: name}}
-}
-
-func matchPrefix(offset uint32, p netip.Prefix) []expr.Any {
-	return []expr.Any{
-		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4},
-		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: ipNet(p).Mask, Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: p.Masked().Addr().AsSlice()},
-	}
-}
-
-// matchConntrack is true when one of the bits is set in the packet's conntrack entry.
-func matchConntrack(key expr.CtKey, bits uint32) []expr.Any {
-	return []expr.Any{
-		&expr.Ct{Key: key, Register: reg1},
-		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: make([]byte, 4)},
-	}
-}
-
-func verdict(kind expr.VerdictKind) []expr.Any { return []expr.Any{&expr.Verdict{Kind: kind}} }

@@ -7,50 +7,50 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/google/nftables"
-	"github.com/vishvananda/netlink"
 )
 
-// Teardown removes the bridge and the packet rules. It fails with
-// errdefs.ErrConflict while a container uses them; the next Connect builds
-// them again.
+// Teardown removes all networks that users have made, and of the default one
+// the bridge and the packet rules, which the next Connect builds again. It
+// fails with errdefs.ErrConflict while a container is in a network.
 func (n *Networks) Teardown(ctx context.Context) error {
 	unlock, err := n.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	ifs, err := openIfaces()
+	nets, err := n.networks(ctx)
 	if err != nil {
 		return err
 	}
-	defer ifs.close()
-	recorded, err := n.endpoints(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := takeCensus(recorded, ifs, "")
+	c, err := n.count(ctx)
 	if err != nil {
 		return err
 	}
 	if len(c.alive) > 0 {
-		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("cannot remove bridge %s: container %s (%.12s) uses it", n.bridge, c.alive[0].name, c.alive[0].container))
+		e := c.alive[0]
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("cannot remove network %s: container %s (%.12s) uses it", e.network, e.name, e.container))
+	}
+	if err := n.stopResolver(ctx); err != nil {
+		return err
 	}
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open netlink for packet rules: %w", err)
 	}
-	table := newRuleset(n.table, n.bridge, loopback).table
-	conn.AddTable(table) // so that the deletion cannot fail
-	conn.DelTable(table)
-	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("remove the packet rules of table %s: %w", n.table, err)
+	errs := []error{newRuleset(n.table, true, nil).remove(conn), newRuleset(n.table, false, nil).remove(conn)}
+	for _, r := range nets {
+		switch {
+		case r.isDefault():
+			errs = append(errs, deleteLink(n.interfaceOf(r)))
+		case r.predefined():
+		case r.isBridge():
+			errs = append(errs, deleteLink(n.interfaceOf(r)), n.forgetNetwork(ctx, r))
+		default:
+			errs = append(errs, n.removeParent(r, nil), n.forgetNetwork(ctx, r))
+		}
 	}
-	link, err := netlink.LinkByName(n.bridge)
-	if err == nil {
-		err = netlink.LinkDel(link)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
-	if err != nil && !errors.As(err, new(netlink.LinkNotFoundError)) {
-		return fmt.Errorf("remove bridge %s: %w", n.bridge, err)
-	}
-	return n.recordEndpoint(ctx, c.dead, c.released, nil)
+	return n.record(ctx, change{dead: c.dead, released: c.released})
 }

@@ -3,10 +3,8 @@ package network
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -16,51 +14,57 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// containerInterface is the name of the container's end.
-const containerInterface = "eth0"
-
 // startVeth begins to make the pair: the host's end on the bridge and up, the
 // peer in the container's namespace from its first moment. The answer waits
 // for the outcome.
-func startVeth(name string, b bridge, netns int) func() error {
+func startVeth(w wanted, b bridge, icc bool, netns int) func() error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MasterIndex, attrs.MTU, attrs.Flags = name, b.index, b.mtu, net.FlagUp
+	attrs.Name, attrs.MasterIndex, attrs.MTU, attrs.Flags = w.veth(), b.index, b.mtu, net.FlagUp
 	// One queue is what a pair needs; the kernel's default, one per possible
 	// processor, costs a file in sysfs each.
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
 	veth := netlink.NewVeth(attrs)
-	veth.PeerName, veth.PeerNamespace = containerInterface, netlink.NsFd(netns)
-	done := make(chan error, 1)
-	go func() { done <- netlink.LinkAdd(veth) }()
-	return sync.OnceValue(func() error {
-		if err := <-done; err != nil {
-			return fmt.Errorf("join the container to the bridge: %w", err)
+	veth.PeerName, veth.PeerNamespace, veth.PeerMTU = w.ifname, netlink.NsFd(netns), uint32(b.mtu)
+	return inBackground(func() error {
+		if err := netlink.LinkAdd(veth); err != nil {
+			return fmt.Errorf("join the container to the bridge %s: %w", b.name, err)
 		}
-		return nil
+		if icc {
+			return nil
+		}
+		return setPort(w.veth(), "isolation", netlink.LinkSetIsolated)
 	})
 }
 
-// configure sets up both ends of the pair, in the background.
-func configure(ep *endpoint, bridge string, b bridge, netns int) <-chan error {
+// inBackground begins work and returns what waits for its outcome.
+func inBackground(work func() error) func() error {
 	done := make(chan error, 1)
-	go func() {
-		if len(ep.ports) > 0 {
-			if err := allowHairpin(ep.veth); err != nil {
-				done <- err
-				return
-			}
-		}
-		address := netip.PrefixFrom(ep.address, b.subnet.Bits())
-		err := inNetNS(netns, func() error { return configureContainer(ep.mac, address, b.gateway) })
-		if err == nil {
-			err = awaitRunning(ep.veth, netlink.LinkByName)
-		}
-		if err == nil {
-			err = awaitRunning(bridge, netlink.LinkByName)
-		}
-		done <- err
-	}()
+	go func() { done <- work() }()
+	return sync.OnceValue(func() error { return <-done })
+}
+
+// configure sets up both ends of an attachment's interface, in the background.
+func configure(a *attachment, netns int) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- configureBoth(a, netns) }()
 	return done
+}
+
+func configureBoth(a *attachment, netns int) error {
+	ep := a.endpoint
+	if a.rec.isBridge() && len(ep.ports) > 0 {
+		if err := allowHairpin(ep.veth); err != nil {
+			return err
+		}
+	}
+	err := inNetNS(netns, func() error { return configureContainer(ep, a.rec) })
+	if err != nil || !a.rec.isBridge() {
+		return err
+	}
+	if err := awaitRunning(ep.veth, netlink.LinkByName); err != nil {
+		return err
+	}
+	return awaitRunning(a.bridge.name, netlink.LinkByName)
 }
 
 // runningPatience is far more than the kernel needs, also on a busy machine.
@@ -96,7 +100,10 @@ func awaitRunning(name string, ask func(string) (netlink.Link, error)) error {
 // allowHairpin lets a container reach itself through its own published port:
 // where the kernel filters bridged packets (bridge-nf-call-iptables), such a
 // packet leaves the bridge by the port it came in at.
-func allowHairpin(veth string) error {
+func allowHairpin(veth string) error { return setPort(veth, "hairpin mode", netlink.LinkSetHairpin) }
+
+// setPort switches a property of a bridge's port on.
+func setPort(veth, what string, set func(netlink.Link, bool) error) error {
 	ifs, err := openIfaces()
 	if err != nil {
 		return err
@@ -104,50 +111,76 @@ func allowHairpin(veth string) error {
 	defer ifs.close()
 	index, err := ifs.index(veth)
 	if err == nil {
-		err = netlink.LinkSetHairpin(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: index}}, true)
+		err = set(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: index}}, true)
 	}
 	if err != nil {
-		return fmt.Errorf("set hairpin mode of %s: %w", veth, err)
+		return fmt.Errorf("set %s of %s: %w", what, veth, err)
 	}
 	return nil
 }
 
-// configureContainer gives the container's end its addresses and the default
-// route; the calling thread is in its namespace.
-func configureContainer(mac net.HardwareAddr, address netip.Prefix, gateway netip.Addr) error {
+// configureContainer gives the container's end its addresses and routes; the
+// calling thread is in its namespace.
+func configureContainer(ep *endpoint, rec netRecord) error {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink in the container's namespace: %w", err)
 	}
 	defer handle.Close()
-	link, err := handle.LinkByName(containerInterface)
+	link, err := handle.LinkByName(ep.ifname)
 	if err != nil {
-		return fmt.Errorf("find %s in the container: %w", containerInterface, err)
+		return fmt.Errorf("find %s in the container: %w", ep.ifname, err)
 	}
-	if err := disableIPv6(containerInterface); err != nil {
+	if err := setIPv6(ep.ifname, ep.address6.IsValid()); err != nil {
 		return err
 	}
-	if err := handle.LinkSetHardwareAddr(link, mac); err != nil {
-		return fmt.Errorf("set hardware address %s in the container: %w", mac, err)
+	if rec.driver != driverIPvlan { // whose interfaces share their parent's
+		if err := handle.LinkSetHardwareAddr(link, ep.mac); err != nil {
+			return fmt.Errorf("set hardware address %s in the container: %w", ep.mac, err)
+		}
 	}
-	if err := handle.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)}); err != nil {
-		return fmt.Errorf("set address %s in the container: %w", address, err)
+	for _, address := range []netip.Prefix{netip.PrefixFrom(ep.address, rec.v4().Subnet.Bits()), netip.PrefixFrom(ep.address6, rec.v6().Subnet.Bits())} {
+		if !address.Addr().IsValid() {
+			continue
+		}
+		a := &netlink.Addr{IPNet: ipNet(address)}
+		if address.Addr().Is6() {
+			a.Flags = unix.IFA_F_NODAD // nobody else gives out addresses here, and the container need not wait
+		}
+		if err := handle.AddrAdd(link, a); err != nil {
+			return fmt.Errorf("set address %s in the container: %w", address, err)
+		}
 	}
 	if err := handle.LinkSetUp(link); err != nil {
-		return fmt.Errorf("bring up %s in the container: %w", containerInterface, err)
+		return fmt.Errorf("bring up %s in the container: %w", ep.ifname, err)
 	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()}
-	if err := handle.RouteAdd(route); err != nil {
-		return fmt.Errorf("set the default route in the container: %w", err)
+	if err := setDefaultRoutes(handle, link, ep, rec); err != nil {
+		return err
 	}
-	return awaitRunning(containerInterface, handle.LinkByName)
+	if !rec.isBridge() {
+		return nil // up when its parent is
+	}
+	return awaitRunning(ep.ifname, handle.LinkByName)
 }
 
-// disableIPv6 works in the calling thread's namespace: /proc/sys/net shows everyone his own.
-func disableIPv6(ifname string) error {
-	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+ifname+"/disable_ipv6", []byte("1"), 0)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("disable IPv6 on %s: %w", ifname, err)
+// setDefaultRoutes leads the container's way out through an endpoint, for the
+// families that it was chosen for.
+func setDefaultRoutes(handle *netlink.Handle, link netlink.Link, ep *endpoint, rec netRecord) error {
+	for _, family := range []struct {
+		chosen bool
+		pool   pool
+		all    string
+	}{{ep.extra.Default4, rec.v4(), "0.0.0.0/0"}, {ep.extra.Default6, rec.v6(), "::/0"}} {
+		if !family.chosen || !family.pool.Gateway.IsValid() {
+			continue
+		}
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: family.pool.Gateway.AsSlice()}
+		if rec.driver == driverIPvlan && rec.config.Options[optionIPMode] != "" && rec.config.Options[optionIPMode] != "l2" {
+			route = &netlink.Route{LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, Dst: ipNet(netip.MustParsePrefix(family.all))} // there is no neighbour to ask
+		}
+		if err := handle.RouteReplace(route); err != nil {
+			return fmt.Errorf("set the default route in the container: %w", err)
+		}
 	}
 	return nil
 }

@@ -87,3 +87,6 @@ func (p Paths) Temp() string { return filepath.Join(p.Data, "tmp") }
 
 // Downloads keeps partly fetched blobs, so that an interrupted pull resumes.
 func (p Paths) Downloads() string { return filepath.Join(p.Data, "downloads") }
+
+// Resolver is the folder of the process that answers for names in networks: its socket, lock and registrations.
+func (p Paths) Resolver() string { return filepath.Join(p.Exec, "resolver") }

@@ -49,6 +49,7 @@ func rules() []rule {
 		{"repl", []string{"repl…", "plugins"}},
 		{"cmd/nacre-registry", []string{"core/registry/server"}},
 		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…"}},
+		{"cmd/nacre-resolver", []string{"core/network/resolver/server"}},
 		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config"}},
 	}
 	for _, m := range modules {

@@ -347,7 +347,6 @@ func TestValidateRefuses(t *testing.T) {
 		t.Fatalf("the plain case: %v", err)
 	}
 	for want, hc := range map[string]container.HostConfig{
-		"--link is not supported":                   {Links: []string{"a:b"}},
 		"--storage-opt is not supported":            {StorageOpt: map[string]string{"size": "1G"}},
 		"--gpus and device requests is not":         {Resources: container.Resources{DeviceRequests: []container.DeviceRequest{{}}}},
 		"--runtime kata is not supported":           {Runtime: "kata"},

@@ -44,7 +44,6 @@ func unserved(hc *container.HostConfig) error {
 		asked bool
 		flag  string
 	}{
-		{len(hc.Links) > 0, "--link"},
 		{hc.VolumeDriver != "" && hc.VolumeDriver != "local", "--volume-driver " + hc.VolumeDriver},
 		{hc.Cgroup != "", "a container's cgroup as one's own"},
 		{hc.IpcMode.IsContainer(), "--ipc container:…"},

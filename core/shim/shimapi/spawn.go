@@ -27,10 +27,16 @@ type Hello struct {
 	Error string `json:",omitempty"`
 }
 
-// Find looks for the shim's executable: getenv(NACRE_SHIM), then beside self
-// (this program's own file), in ../libexec of it, and in the PATH.
+// Find looks for the shim's executable; see FindProgram.
 func Find(self string, getenv func(string) string) (string, error) {
-	if path := getenv(EnvBinary); path != "" {
+	return FindProgram(Binary, EnvBinary, self, getenv)
+}
+
+// FindProgram looks for one of the small programs that belong to nacre: by
+// getenv(env), then beside self (this program's own file), in ../libexec of
+// it, and in the PATH.
+func FindProgram(binary, env, self string, getenv func(string) string) (string, error) {
+	if path := getenv(env); path != "" {
 		return path, nil
 	}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
@@ -38,19 +44,19 @@ func Find(self string, getenv func(string) string) (string, error) {
 	}
 	dir := filepath.Dir(self)
 	for _, path := range []string{
-		filepath.Join(dir, Binary),
-		filepath.Join(dir, "..", "libexec", "nacre", Binary),
-		filepath.Join(dir, "..", "libexec", Binary),
+		filepath.Join(dir, binary),
+		filepath.Join(dir, "..", "libexec", "nacre", binary),
+		filepath.Join(dir, "..", "libexec", binary),
 	} {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			return filepath.Clean(path), nil
 		}
 	}
-	if path, err := exec.LookPath(Binary); err == nil {
+	if path, err := exec.LookPath(binary); err == nil {
 		return path, nil
 	}
 	return "", fmt.Errorf("find %s: it is neither beside %s nor in the PATH: %w\nhint: install it there, or name it with %s",
-		Binary, self, errdefs.ErrNotFound, EnvBinary)
+		binary, self, errdefs.ErrNotFound, env)
 }
 
 // Idle is a shim that belongs to no container yet. It ends when this process

@@ -46,7 +46,7 @@ func headingOf(c *cobra.Command) string {
 	if _, swarm := c.Annotations["swarm"]; swarm {
 		return GroupSwarm
 	}
-	if c.HasSubCommands() {
+	if c.HasSubCommands() && c.Name() != "port" { // `port add` and `port rm` are ours
 		return GroupManagement
 	}
 	return GroupCommands

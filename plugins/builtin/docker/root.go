@@ -56,9 +56,15 @@ func newRoot(docker *command.DockerCli, name string) (*cobra.Command, error) {
 	return root, nil
 }
 
-// extend adds what nacre has under docker's own words.
+// extend adds what nacre has under docker's own words. `container` has some of the others' too.
 func extend(top *cobra.Command, docker *command.DockerCli) {
 	switch top.Name() {
+	case "port":
+		top.AddCommand(portChanges(docker)...)
+	case "container":
+		for _, c := range top.Commands() {
+			extend(c, docker)
+		}
 	case "system":
 		top.AddCommand(newReset(docker))
 	case "config":

@@ -1,0 +1,125 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/events"
+
+	"github.com/nacre-sh/nacre/core/filter"
+)
+
+// NetworkRemove takes a network away. Errors: errdefs.ErrNotFound;
+// errdefs.ErrPermissionDenied for a predefined network and for one that
+// running containers are in.
+func (n *Networks) NetworkRemove(ctx context.Context, name string) error {
+	unlock, err := n.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := findNetwork(nets, name)
+	if err != nil {
+		return err
+	}
+	if r.predefined() {
+		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("%s is a pre-defined network and cannot be removed", r.name))
+	}
+	c, err := n.count(ctx)
+	if err != nil {
+		return err
+	}
+	if users := c.usersOf(r.name); len(users) > 0 {
+		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("error while removing network: network %s has active endpoints (%s)", r.name, strings.Join(users, ", ")))
+	}
+	return n.removeLocked(ctx, r, nets)
+}
+
+// usersOf are the containers in a network, as docker names them.
+func (c *census) usersOf(network string) (users []string) {
+	for _, e := range c.alive {
+		if e.network == network {
+			users = append(users, fmt.Sprintf("name:%q id:%q", e.name, e.id[:12]))
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// count takes a census of everything.
+func (n *Networks) count(ctx context.Context) (*census, error) {
+	recorded, err := n.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ifs, err := openIfaces()
+	if err != nil {
+		return nil, err
+	}
+	defer ifs.close()
+	return takeCensus(recorded, ifs, "")
+}
+
+// removeLocked removes a network that nobody uses. The record goes last: after
+// a crash the network is still there, and can be removed again or used.
+func (n *Networks) removeLocked(ctx context.Context, r netRecord, nets map[string]netRecord) error {
+	after := maps.Clone(nets)
+	delete(after, r.name)
+	if err := n.dismantle(ctx, r, nets, after); err != nil {
+		return err
+	}
+	if err := n.forgetNetwork(ctx, r); err != nil {
+		return err
+	}
+	return n.tell(r, events.ActionDestroy, "")
+}
+
+// NetworkPrune removes all networks that no running container is in, but for
+// the predefined ones: filters until, label, label!.
+func (n *Networks) NetworkPrune(ctx context.Context, filters filter.Args) (deleted []string, err error) {
+	if err := filters.Validate("until", "label", "label!"); err != nil {
+		return nil, err
+	}
+	until, err := filters.Until(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := n.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := n.count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(nets)) {
+		r := nets[name]
+		if r.predefined() || len(c.usersOf(name)) > 0 || !filters.Labels(r.config.Labels) || !until.IsZero() && !r.created.Before(until) {
+			continue
+		}
+		if err := n.removeLocked(ctx, r, nets); err != nil {
+			return deleted, err
+		}
+		delete(nets, name)
+		deleted = append(deleted, name)
+	}
+	if n.events == nil {
+		return deleted, nil
+	}
+	return deleted, n.events.Append(events.Message{Type: events.NetworkEventType, Action: events.ActionPrune, Scope: "local",
+		Actor: events.Actor{Attributes: map[string]string{"reclaimed": "0"}}})
+}
