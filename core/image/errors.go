@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -46,7 +48,7 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 	case errors.As(err, &rejected):
 		return word(errdefs.ErrPermissionDenied, "pull of %s is not allowed by the image policy: %s", reference.FamiliarString(ref), rejected)
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
-		return wordUnauthorized(code, auth, word)
+		return wordUnauthorized(code, ref, auth, word)
 	case errors.As(err, &code):
 		return wordCode(err, code, ref, word)
 	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
@@ -64,9 +66,9 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 type wordFunc func(class error, format string, args ...any) error
 
 // wordUnauthorized tells missing credentials from wrong ones.
-func wordUnauthorized(code errcode.Error, auth *registry.AuthConfig, word wordFunc) error {
+func wordUnauthorized(code errcode.Error, ref reference.Named, auth *registry.AuthConfig, word wordFunc) error {
 	if auth == nil || *auth == (registry.AuthConfig{}) {
-		return word(errdefs.ErrUnauthenticated, "no basic auth credentials\nhint: log in to the registry first: login HOST")
+		return word(errdefs.ErrUnauthenticated, "no basic auth credentials\nhint: log in to the registry first: login %s", reference.Domain(ref))
 	}
 	return word(errdefs.ErrUnauthenticated, "%s", code)
 }
@@ -98,12 +100,45 @@ func wordConnection(err error, ref reference.Named, what string, word wordFunc) 
 		return word(errdefs.ErrUnavailable, "%s\n%s", request, access.HintCA(host))
 	case errors.As(err, &request):
 		return word(errdefs.ErrUnavailable, "%s", request)
-	case errors.As(err, &status) && status.StatusCode >= http.StatusInternalServerError:
-		return word(errdefs.ErrUnavailable, "%s: the registry answered %s", host, status)
+	case errors.As(err, &status):
+		return wordStatus(status.StatusCode, ref, what, word)
+	case bareStatus(err) != 0:
+		return wordStatus(bareStatus(err), ref, what, word)
 	case classified(err):
 		return err
 	}
 	return word(errdefs.ErrUnknown, "%s %s: %s", what, reference.FamiliarString(ref), err)
+}
+
+// statusInText is how the image library shows an answer that is not in the
+// registry's form; the type of that error is not public.
+var statusInText = regexp.MustCompile(`StatusCode: ([1-5][0-9]{2}), "`)
+
+// bareStatus is the status of an answer without a registry's words; 0: it is no such error.
+func bareStatus(err error) int {
+	found := statusInText.FindStringSubmatch(err.Error())
+	if found == nil {
+		return 0
+	}
+	status, _ := strconv.Atoi(found[1]) // three digits
+	return status
+}
+
+// wordStatus handles answers that say no more than their status: those of
+// proxies, load balancers and web servers. What else they say is for browsers.
+func wordStatus(status int, ref reference.Named, what string, word wordFunc) error {
+	answered := fmt.Sprintf("%s answered %d %s", reference.Domain(ref), status, http.StatusText(status))
+	switch {
+	case status == http.StatusUnauthorized:
+		return word(errdefs.ErrUnauthenticated, "%s\nhint: log in to the registry first: login %s", answered, reference.Domain(ref))
+	case status == http.StatusForbidden:
+		return word(errdefs.ErrPermissionDenied, "%s access denied for %s: %s", what, reference.FamiliarName(ref), answered)
+	case status == http.StatusNotFound:
+		return word(errdefs.ErrNotFound, "%s not found: %s", reference.FamiliarString(ref), answered)
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		return word(errdefs.ErrUnavailable, "%s %s: %s", what, reference.FamiliarString(ref), answered)
+	}
+	return word(errdefs.ErrUnknown, "%s %s: %s", what, reference.FamiliarString(ref), answered)
 }
 
 // classified says whether an error already has a class and words of its own.
@@ -139,7 +174,7 @@ func translatePush(err error, ref reference.Named, auth *registry.AuthConfig) er
 	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
 		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
-		return wordUnauthorized(code, auth, word)
+		return wordUnauthorized(code, ref, auth, word)
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeDenied:
 		return word(errdefs.ErrPermissionDenied, "%s", code)
 	case errors.As(err, &code):

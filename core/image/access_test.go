@@ -1,0 +1,191 @@
+package image_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	apiregistry "github.com/moby/moby/api/types/registry"
+
+	"github.com/nacre-sh/nacre/core/backend"
+	images "github.com/nacre-sh/nacre/core/image"
+	"github.com/nacre-sh/nacre/tests/registry"
+)
+
+// configured is an engine with these settings, and the folder of its configuration file.
+func configured(t *testing.T, settings string) (*engine, string) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "daemon.json")
+	must(t, os.WriteFile(file, []byte(settings), 0o600))
+	return newEngine(t, func(o *images.Options) { o.Ways.Config.Path = file; impatient(o) }), dir
+}
+
+// anyName is the setting of a proxy that brings every host to the registry at addr.
+func anyName(t *testing.T, addr string) string {
+	t.Helper()
+	reverse := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			reverse.ServeHTTP(w, r)
+			return
+		}
+		client, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer client.Close()
+		server, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+		go func() {
+			io.Copy(server, client)
+			server.Close()
+		}()
+		io.Copy(client, server)
+	}))
+	t.Cleanup(func() {
+		proxy.CloseClientConnections()
+		proxy.Close()
+	})
+	return `"proxies": {"http-proxy": "` + proxy.URL + `", "https-proxy": "` + proxy.URL + `"}`
+}
+
+func (e *engine) push(t *testing.T, name string, auth *apiregistry.AuthConfig) error {
+	t.Helper()
+	ref, err := reference.ParseNormalizedNamed(name)
+	must(t, err)
+	return e.Push(t.Context(), backend.Push{Ref: ref, Auth: auth})
+}
+
+func says(t *testing.T, err error, class func(error) bool, text string) {
+	t.Helper()
+	if err == nil || !class(err) || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v, want it to say %q", err, text)
+	}
+}
+
+// A registry with its own authority, users, and a demand for a client
+// certificate, as Debian's serves it.
+func TestOwnAuthority(t *testing.T) {
+	tls, err := registry.NewTLS(t.TempDir(), "registry.example")
+	must(t, err)
+	tls.AskClients = true
+	r := startRegistry(t, registry.Options{User: "anna", Password: "geheim", TLS: tls})
+	open := startRegistry(t, registry.Options{})
+	push(t, open, "app", "1", small(t, 2, ""))
+
+	e, dir := configured(t, "{"+anyName(t, r.Addr)+"}")
+	_, err = e.pull(open.Addr + "/app:1")
+	must(t, err)
+	const name = "registry.example:5000/team/app:1"
+	must(t, e.Tag(t.Context(), open.Addr+"/app:1", "registry.example:5000/team/app", "1"))
+	auth := &apiregistry.AuthConfig{Username: "anna", Password: "geheim"}
+	err = e.push(t, name, auth)
+	says(t, err, errdefs.IsUnavailable, "x509: certificate signed by unknown authority")
+	says(t, err, errdefs.IsUnavailable, "hint: put the certificate of its authority into /etc/docker/certs.d/registry.example:5000/ca.crt")
+	for from, to := range map[string]string{tls.CA: "ca.crt", tls.ClientCert: "client.cert", tls.ClientKey: "client.key"} {
+		text, err := os.ReadFile(from)
+		must(t, err)
+		place := filepath.Join(dir, "certs.d/registry.example:5000", to)
+		must(t, os.MkdirAll(filepath.Dir(place), 0o755))
+		must(t, os.WriteFile(place, text, 0o600))
+	}
+	must(t, e.push(t, name, auth))
+	e = newEngine(t, func(o *images.Options) { o.Ways.Config.Path = filepath.Join(dir, "daemon.json") })
+	lines, err := e.pull(name, func(p *backend.Pull) { p.Auth = auth })
+	if err != nil || count(lines, "Pull complete") != 2 {
+		t.Errorf("%v\n%s", err, strings.Join(lines, "\n"))
+	}
+	_, err = e.pull(name, func(p *backend.Pull) { p.Auth = &apiregistry.AuthConfig{Username: "anna", Password: "falsch"} })
+	says(t, err, errdefs.IsUnauthorized, "unauthorized")
+	_, err = e.pull(name)
+	says(t, err, errdefs.IsUnauthorized, "no basic auth credentials")
+}
+
+func TestInsecureRegistry(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	push(t, r, "team/app", "1", small(t, 1, ""))
+	proxy := anyName(t, r.Addr)
+	const name = "registry.example:5000/team/app:1"
+	e, dir := configured(t, "{"+proxy+"}")
+	_, err := e.pull(name)
+	says(t, err, errdefs.IsUnavailable, `Get "https://registry.example:5000/v2/": http: server gave HTTP response to HTTPS client`)
+	says(t, err, errdefs.IsUnavailable, "hint: if it may be used without encryption, allow it: config add insecure-registries registry.example:5000")
+	// Read afresh: the same engine knows at once.
+	must(t, os.WriteFile(filepath.Join(dir, "daemon.json"), []byte(`{"insecure-registries": ["registry.example:5000"], `+proxy+"}"), 0o600))
+	_, err = e.pull(name)
+	must(t, err)
+	must(t, e.push(t, name, nil))
+	must(t, os.WriteFile(filepath.Join(dir, "daemon.json"), []byte("{"+proxy+"}"), 0o600))
+	says(t, e.push(t, name, nil), errdefs.IsUnavailable, "config add insecure-registries registry.example:5000")
+	must(t, os.WriteFile(filepath.Join(dir, "daemon.json"), []byte("{\n\"insecure-registries\": 1}"), 0o600))
+	_, err = e.pull(name)
+	says(t, err, errdefs.IsInvalidArgument, "line 2: insecure-registries")
+}
+
+// What a pull says of a registry's refusals, in the registry's form and in none.
+func TestRefusals(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	push(t, r, "library/demo", "latest", small(t, 1, ""))
+	manifest := func(req *http.Request) bool { return strings.Contains(req.URL.Path, "/manifests/") }
+	all := func(*http.Request) bool { return true }
+	answer := func(status int, contentType, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.WriteHeader(status)
+			io.WriteString(w, text)
+		}
+	}
+	inJSON := func(status int, code string) http.HandlerFunc {
+		return answer(status, "application/json", `{"errors":[{"code":"`+code+`","message":"in its own words"}]}`)
+	}
+	for name, c := range map[string]struct {
+		takes     func(*http.Request) bool
+		intercept http.HandlerFunc
+		class     func(error) bool
+		text      string
+	}{
+		"401 in JSON":           {manifest, inJSON(401, "UNAUTHORIZED"), errdefs.IsUnauthorized, "log in to the registry first"},
+		"401 without JSON":      {manifest, answer(401, "text/plain", "no"), errdefs.IsUnauthorized, "log in to the registry first"},
+		"401 of all, no scheme": {all, answer(401, "text/plain", "no"), errdefs.IsUnauthorized, ""},
+		"403 in JSON":           {manifest, inJSON(403, "DENIED"), errdefs.IsNotFound, "pull access denied for "},
+		"403 without JSON":      {manifest, answer(403, "text/html", "<html>no"), errdefs.IsPermissionDenied, "answered 403 Forbidden"},
+		"404 in JSON":           {manifest, inJSON(404, "MANIFEST_UNKNOWN"), errdefs.IsNotFound, "not found: manifest unknown: in its own words"},
+		"404 without JSON":      {manifest, answer(404, "text/html", "<html>nothing"), errdefs.IsNotFound, "answered 404 Not Found"},
+		"500 in JSON":           {manifest, inJSON(500, "UNKNOWN"), errdefs.IsUnavailable, "answered 500 Internal Server Error"},
+		"503 without JSON":      {manifest, answer(503, "text/html", "<html>later"), errdefs.IsUnavailable, "answered 503 Service Unavailable"},
+		"a redirect loop": {manifest, func(w http.ResponseWriter, req *http.Request) {
+			http.Redirect(w, req, req.URL.Path, http.StatusFound)
+		}, errdefs.IsUnavailable, "stopped after 10 redirects"},
+		"a page with 200":      {manifest, answer(200, "text/html", "<html>hello"), errdefs.IsInvalidArgument, "no image manifest"},
+		"another content type": {manifest, answer(200, "application/octet-stream", `{"hello": 1}`), errdefs.IsInvalidArgument, "no image manifest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEngine(t, impatient)
+			_, err := e.pull(inFront(t, r, c.intercept, c.takes) + "/library/demo")
+			says(t, err, c.class, c.text)
+			if err != nil && strings.Contains(err.Error(), "<html>") {
+				t.Error("the error shows a web page:", err)
+			}
+			list, err := e.List(t.Context(), backend.ImageList{All: true})
+			if err != nil || len(list) != 0 {
+				t.Errorf("images afterwards: %v (%v)", list, err)
+			}
+		})
+	}
+}
