@@ -9,7 +9,6 @@ import (
 // pending are keys whose value is read into Config but which no module uses
 // yet. Who makes a module use one deletes it here.
 var pending = []string{
-	"max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts",
 	"dns", "dns-opts", "dns-search", "bip", "bip6", "ipv6", "mtu", "default-address-pools", "host-gateway-ips", "ip",
 	"default-ulimits", "default-shm-size", "default-ipc-mode", "default-cgroupns-mode", "cgroup-parent", "no-new-privileges", "seccomp-profile", "init",
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -187,5 +188,44 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("images afterwards: %v (%v)", list, err)
 			}
 		})
+	}
+}
+
+// The traffic of one pull and push is bounded as the configuration says.
+func TestConfiguredTraffic(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	push(t, r, "library/demo", "latest", small(t, 6, ""))
+	var now, most, broken atomic.Int32
+	busy := func(w http.ResponseWriter, req *http.Request) {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer now.Add(-1)
+		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: r.Addr}).ServeHTTP(w, req)
+	}
+	moves := func(req *http.Request) bool { return isBlob(req) && req.Method != http.MethodHead }
+	addr := inFront(t, r, busy, moves)
+	one, _ := configured(t, `{"max-concurrent-downloads": 1, "max-concurrent-uploads": 1, "max-download-attempts": 1}`)
+	_, err := one.pull(addr + "/library/demo")
+	must(t, err)
+	must(t, one.Tag(t.Context(), addr+"/library/demo", addr+"/other/demo", "1"))
+	must(t, one.push(t, addr+"/other/demo:1", nil))
+	if most.Load() != 1 {
+		t.Errorf("%d layers were on their way at once", most.Load())
+	}
+	cut := inFront(t, r, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		w.Write([]byte{0x1f, 0x8b})
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}, func(req *http.Request) bool { return isBlob(req) && broken.Add(1) == 2 }) // the first is the config
+	fresh, _ := configured(t, `{"max-download-attempts": 1}`)
+	if _, err := fresh.pull(cut + "/library/demo"); err == nil {
+		t.Error("a broken download was tried again")
+	}
+	broken.Store(0)
+	patient, _ := configured(t, `{"max-download-attempts": 3}`)
+	if _, err := patient.pull(cut + "/library/demo"); err != nil {
+		t.Error("a broken download was not tried again:", err)
 	}
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -18,8 +19,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// parallelLayers is how many layers of one pull are fetched at the same time; docker's is 3.
+// parallelLayers is how many layers of one pull or push are on their way at the
+// same time unless the configuration says otherwise; docker's are 3 and 5.
 const parallelLayers = 4
+
+// traffic is what the configuration says of layers on their way.
+type traffic struct{ downloads, uploads, attempts int }
+
+func (s *Service) traffic() (traffic, error) {
+	cfg, err := s.opts.Ways.Config.Load()
+	return traffic{
+		downloads: cmp.Or(cfg.MaxConcurrentDownloads, parallelLayers),
+		uploads:   cmp.Or(cfg.MaxConcurrentUploads, parallelLayers),
+		attempts:  cmp.Or(cfg.MaxDownloadAttempts, s.opts.Limits.Attempts),
+	}, err
+}
 
 // maker brings layers into the store, wherever their archives come from.
 type maker struct {
@@ -74,10 +88,14 @@ func (p *pull) ensureLayers(ctx context.Context, src types.ImageSource, layers [
 	if err != nil {
 		return err
 	}
+	traffic, err := p.traffic()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	slots := make(chan struct{}, parallelLayers)
+	slots := make(chan struct{}, traffic.downloads)
 	for i, job := range missing {
-		if i >= parallelLayers {
+		if i >= traffic.downloads {
 			p.report.status(job.name, "Waiting")
 		}
 		slots <- struct{}{} // in order, so that the lower layers come first
@@ -209,9 +227,13 @@ func (s *Service) recordLayer(ctx context.Context, store storage.Store, l remote
 // fetch downloads and unpacks a layer beside the store, and tries again when
 // the connection failed.
 func (p *pull) fetch(ctx context.Context, store storage.Store, src types.ImageSource, job *layerJob) (*drivers.DriverWithDifferOutput, error) {
+	traffic, err := p.traffic()
+	if err != nil {
+		return nil, err
+	}
 	for attempt := 1; ; attempt++ {
 		work, err := p.stage(ctx, store, p.packed(src, job))
-		if err == nil || !work.retry || attempt >= p.opts.Limits.Attempts || ctx.Err() != nil {
+		if err == nil || !work.retry || attempt >= traffic.attempts || ctx.Err() != nil {
 			return work.staged, err
 		}
 		if err := p.pause(ctx, job.name, time.Duration(attempt)*p.opts.Limits.Delay); err != nil {

@@ -177,10 +177,14 @@ func (p *push) sendLayers(ctx context.Context, dest types.ImageDestination, imag
 	for _, l := range slices.Backward(layers) { // as docker lists them
 		p.report.status(shortID(l.DiffID), "Preparing")
 	}
+	traffic, err := p.traffic()
+	if err != nil {
+		return nil, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelLayers)
+	group.SetLimit(traffic.uploads)
 	for i, l := range layers {
-		if i >= parallelLayers {
+		if i >= traffic.uploads {
 			p.report.status(shortID(l.DiffID), "Waiting")
 		}
 		group.Go(func() error {
