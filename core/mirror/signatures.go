@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 	"go.podman.io/image/v5/docker"
@@ -100,13 +101,15 @@ func usesAttachments(sys *types.SystemContext, ref types.ImageReference) (bool, 
 const lookasidePath = "/lookaside"
 
 // signatureName is what follows the repository: docs/signature-protocols.md of
-// the image library.
-var signatureName = regexp.MustCompile(`^@[a-z0-9]+=[0-9a-f]{32,128}/signature-[0-9]{1,4}$`)
+// the image library. Few runs of the program need it, and it is long to make.
+var signatureName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^@[a-z0-9]+=[0-9a-f]{32,128}/signature-[0-9]{1,4}$`)
+})
 
 // serveSignature answers for one signature file; the rest of the address is checked.
 func (g *gateway) serveSignature(w http.ResponseWriter, r *http.Request) bool {
 	name, ok := strings.CutPrefix(r.URL.Path, lookasidePath+"/"+g.secret+"/"+g.repo)
-	if !ok || g.lookaside == nil || !signatureName.MatchString(name) {
+	if !ok || g.lookaside == nil || !signatureName().MatchString(name) {
 		return false
 	}
 	at := *g.lookaside
