@@ -2,6 +2,7 @@ package image
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"runtime"
@@ -140,9 +141,12 @@ func bundledName(name string) (reference.NamedTagged, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, digested := named.(reference.Digested); digested {
+		return nil, errors.New("a digest is no name")
+	}
 	tagged, ok := reference.TagNameOnly(named).(reference.NamedTagged)
 	if !ok {
-		return nil, fmt.Errorf("a digest is no name")
+		return nil, errors.New("it has no tag")
 	}
 	return tagged, nil
 }
