@@ -22,7 +22,7 @@ func TestFilesOfContainers(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(dir, "out", "copied")); err != nil || string(got) != "in and out\n" {
 			c.Errorf("copied back: %q, %v", got, err)
 		}
-		c.fails(1, "Could not find the file /nosuch in container "+id, "cp", id+":/nosuch", dir)
+		c.fails(1, "/nosuch", "cp", id+":/nosuch", dir) // old clients have words of their own
 		if got := c.ok("diff", id); got != "C /tmp\nA /tmp/copied" {
 			c.Errorf("diff: %q", got)
 		}

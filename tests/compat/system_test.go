@@ -41,6 +41,6 @@ func TestVolumesAndNetworks(t *testing.T) {
 func TestWhatIsNotServed(t *testing.T) {
 	each(t, func(c client) {
 		c.fails(1, "swarm mode is not served by this engine yet", "swarm", "init")
-		c.fails(1, "is not served by this engine yet", "search", "x")
+		c.fails(1, "managing engine plugins is not served by this engine yet", "plugin", "enable", "x")
 	})
 }
