@@ -13,6 +13,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim"
+	_ "github.com/nacre-sh/nacre/core/shim/tinyinit" // takes over when the program is called docker-init
 )
 
 // init is libcontainer's re-exec hook: in a container's first process nothing

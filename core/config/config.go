@@ -66,6 +66,15 @@ type Config struct {
 	NoNewPrivileges     bool
 	SeccompProfile      string
 	Init                bool
+	DefaultRuntime      string
+	CDISpecDirs         []string           // nil: /etc/cdi and /var/run/cdi
+	Runtimes            map[string]Runtime // OCI runtimes for --runtime, by name
+}
+
+// Runtime is a program that runs containers.
+type Runtime struct {
+	Path string
+	Args []string // before its command
 }
 
 // Pool is where the subnets of new networks come from: all subnets of Size bits in Base.

@@ -35,7 +35,9 @@ const full = `{
   "bip": "172.30.0.1/16",
   "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}],
   "default-ulimits": {"nofile": {"Name": "nofile", "Hard": 64000, "Soft": 1024}},
-  "default-shm-size": "128M"
+  "default-shm-size": "128M",
+  "default-runtime": "crun",
+  "runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": ["--debug"]}}
 }`
 
 func TestDockersWordsAreRead(t *testing.T) {
@@ -46,7 +48,8 @@ func TestDockersWordsAreRead(t *testing.T) {
 	if c.DataRoot != "/srv/nacre" || !c.Debug || !slices.Equal(c.Labels, []string{"rack=3"}) ||
 		!slices.Equal(c.RegistryMirrors, []string{"https://mirror.example", "http://127.0.0.1:5001"}) ||
 		c.Proxies.HTTP != "http://proxy:3128" || c.LogOpts["max-size"] != "10m" || c.DNS[1] != netip.MustParseAddr("2606:4700::1111") ||
-		c.BIP.String() != "172.30.0.1/16" || c.DefaultAddressPools[0].Size != 24 || c.DefaultUlimits["nofile"].Hard != 64000 || c.DefaultShmSize != 128<<20 {
+		c.BIP.String() != "172.30.0.1/16" || c.DefaultAddressPools[0].Size != 24 || c.DefaultUlimits["nofile"].Hard != 64000 || c.DefaultShmSize != 128<<20 ||
+		c.DefaultRuntime != "crun" || c.Runtimes["crun"].Path != "/usr/bin/crun" || !slices.Equal(c.Runtimes["crun"].Args, []string{"--debug"}) {
 		t.Errorf("read %+v", c)
 	}
 }
@@ -74,6 +77,7 @@ func TestErrorsNameLineAndReason(t *testing.T) {
 		"{\"dns\": [\"1.1.1.300\"]}":                                              {"dns: \"1.1.1.300\": no IP address"},
 		"{\"bip\": \"172.30.0.1\"}":                                               {"bip: \"172.30.0.1\": want an address with the length"},
 		"{\"default-address-pools\": [{\"base\": \"10.0.0.0/16\", \"size\": 8}]}": {"size 8 of base 10.0.0.0/16"},
+		"{\"runtimes\": {\"x\": {\"runtimeType\": \"io.containerd.kata.v2\"}}}":   {"runtimes: ", "no containerd"},
 		"{\"default-ulimits\": {\"nofile\": {\"Hard\": 1, \"Soft\": 2}}}":         {"default-ulimits: "},
 		"{\"default-shm-size\": \"lots\"}":                                        {"want a size"},
 		"{\"debug\": \"yes\"}":                                                    {"debug: want true or false, not a string"},

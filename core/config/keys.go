@@ -54,6 +54,9 @@ var keys = map[string]setter{
 	"no-new-privileges":     into(plain[bool], func(c *Config) *bool { return &c.NoNewPrivileges }),
 	"seccomp-profile":       into(text(nonEmpty), func(c *Config) *string { return &c.SeccompProfile }),
 	"init":                  into(plain[bool], func(c *Config) *bool { return &c.Init }),
+	"default-runtime":       into(text(nonEmpty), func(c *Config) *string { return &c.DefaultRuntime }),
+	"cdi-spec-dirs":         into(list(nonEmpty), func(c *Config) *[]string { return &c.CDISpecDirs }),
+	"runtimes":              into(runtimes, func(c *Config) *map[string]Runtime { return &c.Runtimes }),
 }
 
 // lookup finds a key's setter, and says why setting it has no effect.
@@ -275,4 +278,28 @@ func proxies(raw json.RawMessage) (Proxies, error) {
 		}
 	}
 	return p, nil
+}
+
+// runtimes reads programs that run containers; those that docker runs through
+// containerd (runtimeType) have no meaning here.
+func runtimes(raw json.RawMessage) (map[string]Runtime, error) {
+	given, err := plain[map[string]struct {
+		Path        string   `json:"path"`
+		RuntimeArgs []string `json:"runtimeArgs"`
+		RuntimeType string   `json:"runtimeType"`
+	}](raw)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]Runtime, len(given))
+	for name, r := range given {
+		if r.RuntimeType != "" {
+			return nil, fmt.Errorf("%s: there is no containerd for a runtimeType; name the runtime's program as its path", name)
+		}
+		if r.Path == "" {
+			return nil, fmt.Errorf("%s: it has no path", name)
+		}
+		all[name] = Runtime{Path: r.Path, Args: r.RuntimeArgs}
+	}
+	return all, nil
 }

@@ -10,7 +10,6 @@ import (
 // yet. Who makes a module use one deletes it here.
 var pending = []string{
 	"dns", "dns-opts", "dns-search", "bip", "bip6", "ipv6", "mtu", "default-address-pools", "host-gateway-ips", "ip",
-	"default-ulimits", "default-shm-size", "default-ipc-mode", "default-cgroupns-mode", "cgroup-parent", "no-new-privileges", "seccomp-profile", "init",
 }
 
 const (
@@ -36,10 +35,10 @@ var without = map[string]string{
 	"bridge": ownNet, "iptables": ownNet, "ip6tables": ownNet, "ip-forward": ownNet, "ip-forward-no-drop": ownNet, "ip-masq": ownNet, "icc": ownNet,
 	"userland-proxy": ownNet, "userland-proxy-path": ownNet, "allow-direct-routing": ownNet, "bridge-accept-fwmark": ownNet, "firewall-backend": ownNet,
 	"fixed-cidr": ownNet, "fixed-cidr-v6": ownNet, "default-gateway": ownNet, "default-gateway-v6": ownNet, "default-network-opts": ownNet, "host-gateway-ip": "it is called host-gateway-ips",
-	"default-runtime": "containers run with libcontainer", "runtimes": "containers run with libcontainer", "exec-opts": "cgroups are managed as cgroupfs",
+	"exec-opts": "cgroups are managed as cgroupfs",
 	"init-path": "the init is nacre's own", "cpu-rt-period": "realtime scheduling is not offered", "cpu-rt-runtime": "realtime scheduling is not offered",
 	"selinux-enabled": "SELinux labels are not set", "userns-remap": "user namespaces are not remapped: containers' root is the host's", "rootless": "the engine runs as root",
-	"builder": "there is no builder", "cdi-spec-dirs": "CDI devices are not offered", "allow-nondistributable-artifacts": "layers that lie elsewhere are never pushed",
+	"builder": "there is no builder", "allow-nondistributable-artifacts": "layers that lie elsewhere are never pushed",
 	"deprecated-key-path": noDaemon, "api-enable-cors": perServe,
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/sys/signal"
 
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/container/spec"
 )
 
@@ -156,10 +157,13 @@ func invalid(format string, args ...any) error {
 
 // hostDefaults fills what the user left open, with docker's defaults, so that
 // inspect shows what is in force.
-func hostDefaults(user *container.HostConfig, host spec.Host) *container.HostConfig {
+func hostDefaults(user *container.HostConfig, host spec.Host, conf config.Config) (*container.HostConfig, error) {
 	hc := container.HostConfig{}
 	if user != nil {
 		hc = *user
+	}
+	if err := configDefaults(&hc, conf); err != nil {
+		return nil, err
 	}
 	if hc.NetworkMode == "" || hc.NetworkMode.IsDefault() {
 		hc.NetworkMode = network.NetworkBridge
@@ -189,7 +193,18 @@ func hostDefaults(user *container.HostConfig, host spec.Host) *container.HostCon
 	if hc.Runtime == "" {
 		hc.Runtime = "runc"
 	}
-	return &hc
+	return &hc, nil
+}
+
+// conflicts are names for a container that shares another's; docker's words.
+func conflicts(user *container.Config, hc *container.HostConfig) error {
+	switch {
+	case user.Hostname != "" && hc.UTSMode.IsHost():
+		return invalid("conflicting options: hostname and the UTS mode")
+	case user.Hostname != "" && hc.NetworkMode.IsContainer():
+		return invalid("conflicting options: hostname and the network mode")
+	}
+	return nil
 }
 
 // setHostname gives the container docker's name for it: the beginning of its

@@ -28,6 +28,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/store"
 )
@@ -90,6 +91,7 @@ type Options struct {
 	Networks Networks
 	Volumes  Volumes
 	Events   Events
+	Config   config.File            // read afresh for every container; the zero value says nothing
 	Shim     func() (string, error) // finds the nacre-shim program
 	Trace    Trace                  // nil: none
 
@@ -113,6 +115,7 @@ type Module struct {
 	trace    Trace
 	host     func() (spec.Host, error)
 	logging  func() (container.LogConfig, error) // nil: json-file
+	config   config.File
 
 	pool      *pool
 	bound     bindings
@@ -143,6 +146,7 @@ func New(ctx context.Context, o Options) (*Module, error) {
 		images: o.Images, networks: o.Networks, volumes: o.Volumes, events: o.Events, trace: o.Trace,
 		host:       sync.OnceValues(spec.ReadHost),
 		logging:    o.LogDefault,
+		config:     o.Config,
 		pool:       newPool(o.Shim),
 		bound:      bindings{of: map[string]*binding{}},
 		execs:      newExecs(),

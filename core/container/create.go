@@ -79,8 +79,25 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 	if err != nil {
 		return nil, nil, err
 	}
-	hc := hostDefaults(req.HostConfig, host)
+	conf, err := m.config.Load()
+	if err != nil {
+		return nil, nil, err
+	}
+	hc, err := hostDefaults(req.HostConfig, host, conf)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := externalRuntime(hc.Runtime, conf); err != nil {
+		return nil, nil, err
+	}
+	if err := checkDeviceRequests(hc.DeviceRequests); err != nil {
+		return nil, nil, err
+	}
+	adapted := spec.Adapt(hc, host)
 	if err := spec.Validate(hc, host); err != nil {
+		return nil, nil, err
+	}
+	if err := conflicts(req.Config, hc); err != nil {
 		return nil, nil, err
 	}
 	if err := m.defaultLog(&hc.LogConfig); err != nil {
@@ -89,12 +106,7 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 	if _, err := logDriver(hc.LogConfig, ""); err != nil {
 		return nil, nil, err
 	}
-	if hc.Init != nil && *hc.Init {
-		if _, err := spec.FindInit(); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := m.pinOthers(ctx, hc); err != nil {
+	if err := m.pinOthers(ctx, c, hc); err != nil {
 		return nil, nil, err
 	}
 	if err := m.checkLinks(ctx, hc); err != nil {
@@ -112,18 +124,26 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
 		Config: c, HostConfig: hc, Networking: networking, Rootfs: m.keepRootfs(image), Mounts: mounts,
 	}
-	return r, append([]string{}, spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
+	return r, append(adapted, spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
 }
 
 // pinOthers replaces names of other containers by their ids, so that a rename
 // or a new container of that name does not change what this one joins.
-func (m *Module) pinOthers(ctx context.Context, hc *container.HostConfig) error {
+func (m *Module) pinOthers(ctx context.Context, c *container.Config, hc *container.HostConfig) error {
 	if hc.NetworkMode.IsContainer() {
 		other, err := m.find(ctx, hc.NetworkMode.ConnectedContainer())
 		if err != nil {
 			return err
 		}
 		hc.NetworkMode = container.NetworkMode("container:" + other.ID)
+		c.Hostname, c.Domainname = other.Config.Hostname, other.Config.Domainname // one network, one name
+	}
+	if hc.IpcMode.IsContainer() {
+		other, err := m.find(ctx, hc.IpcMode.Container())
+		if err != nil {
+			return err
+		}
+		hc.IpcMode = container.IpcMode("container:" + other.ID)
 	}
 	if hc.PidMode.IsContainer() {
 		other, err := m.find(ctx, hc.PidMode.Container())

@@ -262,7 +262,7 @@ func fileMounts(points []mountPoint) []files.Mount {
 	var mounts []files.Mount
 	for _, p := range points { // sorted: outer ones first
 		if p.Type == mount.TypeBind || p.Type == mount.TypeVolume {
-			mounts = append(mounts, files.Mount{Source: p.Source, Destination: p.Destination, ReadOnly: !p.RW})
+			mounts = append(mounts, files.Mount{Source: p.Source, Subpath: p.Subpath, Destination: p.Destination, ReadOnly: !p.RW})
 		}
 	}
 	return mounts

@@ -352,10 +352,23 @@ func tmpfsPoint(dest, options string) (mountPoint, error) {
 			p.RW = false
 			p.Options = append(p.Options, option)
 		default:
+			if !isTmpfsOption(option) {
+				return mountPoint{}, invalid("invalid tmpfs option [%q]", option)
+			}
 			p.Options = append(p.Options, option)
 		}
 	}
 	return p, nil
+}
+
+// isTmpfsOption knows what may be said of a tmpfs; docker's list.
+func isTmpfsOption(option string) bool {
+	if key, _, ok := strings.Cut(option, "="); ok {
+		return slices.Contains([]string{"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"}, key)
+	}
+	return slices.Contains([]string{"defaults", "rw", "noexec", "nosuid", "nodev", "async", "sync", "dirsync", "remount", "mand", "nomand",
+		"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+		"bind", "rbind", "unbindable", "runbindable", "private", "rprivate", "shared", "rshared", "slave", "rslave"}, option)
 }
 
 // volumesFrom gives another container's mounts, all of them with the mode that was asked for.
@@ -465,8 +478,11 @@ func (m *Module) specMounts(r *record) ([]spec.Mount, error) {
 	var mounts []spec.Mount
 	for i, p := range r.Mounts {
 		if p.CreateSrc {
-			if err := os.MkdirAll(p.Source, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-				return nil, fmt.Errorf("error while creating mount source path '%s': %w", p.Source, err)
+			if _, err := os.Stat(p.Source); errors.Is(err, fs.ErrNotExist) { // it may be a file
+				err = os.MkdirAll(p.Source, 0o755)
+				if err != nil && !errors.Is(err, fs.ErrExist) {
+					return nil, fmt.Errorf("error while creating mount source path '%s': %w", p.Source, err)
+				}
 			}
 		}
 		source := p.Source

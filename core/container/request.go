@@ -47,9 +47,21 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 		return nil, err
 	}
 	hc := r.HostConfig
+	conf, err := m.config.Load()
+	if err != nil {
+		return nil, err
+	}
+	runtime, err := externalRuntime(hc.Runtime, conf)
+	if err != nil {
+		return nil, err
+	}
+	if err := injectDevices(s, hc.DeviceRequests, conf); err != nil {
+		return nil, err
+	}
 	dir := m.paths.Container(r.ID)
 	return &shimapi.Start{
-		Spec: s,
+		Runtime: runtime,
+		Spec:    s,
 		Rootfs: shimapi.Rootfs{
 			Lower: m.lowerDirs(r), Upper: filepath.Join(dir, upperDir), Work: filepath.Join(dir, workDir),
 			Target: filepath.Join(dir, rootfsDir), ReadOnly: hc.ReadonlyRootfs, Volatile: hc.AutoRemove,
@@ -95,8 +107,14 @@ func (m *Module) specInput(ctx context.Context, r *record, b *binding) (spec.Inp
 			return spec.Input{}, err
 		}
 	}
+	if r.HostConfig.IpcMode.IsContainer() {
+		if in.IPCNamespace, err = m.ipcPath(ctx, r.HostConfig.IpcMode.Container()); err != nil {
+			return spec.Input{}, err
+		}
+		in.ShmPath = filepath.Join(m.paths.ContainerRun(r.ID), shimapi.ShmDir)
+	}
 	if init := r.HostConfig.Init; init != nil && *init {
-		if in.InitPath, err = spec.FindInit(); err != nil {
+		if in.InitPath, err = m.pool.find(); err != nil { // the shim is an init, too
 			return spec.Input{}, err
 		}
 	}

@@ -219,7 +219,22 @@ func (m *Module) pidPath(ctx context.Context, id, namespace string) (string, err
 		return "", err
 	}
 	if l.state == nil || l.state.Pid == 0 {
-		return "", errdefs.ErrConflict.WithMessage(fmt.Sprintf("cannot join the %s namespace of a non running container: %s", namespace, l.ID))
+		return "", errdefs.ErrConflict.WithMessage(fmt.Sprintf("cannot join %s of a non running container: %s", shared[namespace], l.ID))
 	}
 	return "/proc/" + strconv.Itoa(l.state.Pid) + "/ns/" + namespace, nil
+}
+
+// shared are docker's words for what a container may have in common with another.
+var shared = map[string]string{"net": "network", "pid": "PID namespace", "ipc": "IPC namespace"}
+
+// ipcPath is pidPath for the IPC namespace, which its owner must have opened to others.
+func (m *Module) ipcPath(ctx context.Context, id string) (string, error) {
+	donor, err := m.find(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if !donor.HostConfig.IpcMode.IsShareable() {
+		return "", invalid("can't join IPC of container %s: non-shareable IPC (hint: use IpcMode:shareable for the donor container)", donor.ID)
+	}
+	return m.pidPath(ctx, id, "ipc")
 }

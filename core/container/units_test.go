@@ -1,6 +1,9 @@
 package container
 
 import (
+	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -8,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/go-units"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -15,6 +19,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/filter"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -214,7 +219,10 @@ func TestStatusTexts(t *testing.T) {
 }
 
 func TestListFilters(t *testing.T) {
-	hc := hostDefaults(&container.HostConfig{PortBindings: network.PortMap{network.MustParsePort("80/tcp"): {{HostPort: "8080"}}}}, spec.Host{})
+	hc, err := hostDefaults(&container.HostConfig{PortBindings: network.PortMap{network.MustParsePort("80/tcp"): {{HostPort: "8080"}}}}, spec.Host{}, config.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	l := live{now: running, state: &shimapi.State{}, record: &record{
 		ID: strings.Repeat("ab", 32), Name: "web", Image: "busybox", ImageID: "sha256:1", StartedAt: time.Now(),
 		Config:     &container.Config{Labels: map[string]string{"tier": "front"}, ExposedPorts: network.PortSet{network.MustParsePort("53/udp"): {}}},
@@ -279,6 +287,49 @@ func TestWarmthEndsByItself(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the kernel is still kept warm")
+		}
+	}
+}
+
+func TestConfigurationFillsWhatIsLeftOpen(t *testing.T) {
+	conf := config.Config{
+		DefaultIPCMode: "shareable", DefaultShmSize: 1 << 20, Init: true, NoNewPrivileges: true, SeccompProfile: "unconfined", CgroupParent: "/p",
+		DefaultRuntime: "other", DefaultUlimits: map[string]*units.Ulimit{"nofile": {Name: "nofile", Soft: 10, Hard: 20}},
+	}
+	hc, err := hostDefaults(nil, spec.Host{}, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hc.IpcMode != "shareable" || hc.ShmSize != 1<<20 || hc.Init == nil || !*hc.Init || hc.CgroupParent != "/p" || hc.Runtime != "other" || len(hc.Ulimits) != 1 ||
+		!slices.Equal(hc.SecurityOpt, []string{"no-new-privileges", "seccomp=unconfined"}) {
+		t.Errorf("left open: %+v", hc)
+	}
+	own := container.HostConfig{IpcMode: "private", ShmSize: 5, Init: new(bool), Runtime: "mine", SecurityOpt: []string{"no-new-privileges=false", "seccomp=builtin"},
+		Resources: container.Resources{CgroupParent: "/q", Ulimits: []*units.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}}}
+	if hc, err = hostDefaults(&own, spec.Host{}, conf); err != nil {
+		t.Fatal(err)
+	}
+	if hc.IpcMode != "private" || hc.ShmSize != 5 || *hc.Init || hc.CgroupParent != "/q" || hc.Runtime != "mine" || hc.Ulimits[0].Hard != 2 || len(hc.SecurityOpt) != 2 {
+		t.Errorf("said by the user: %+v", hc)
+	}
+}
+
+func TestRuntimesByNameAndPath(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "runs")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	conf := config.Config{Runtimes: map[string]config.Runtime{"mine": {Path: program, Args: []string{"--debug"}}, "lost": {Path: "/nosuch"}}}
+	for name, want := range map[string]*shimapi.Runtime{
+		"": nil, "runc": nil, program: {Path: program}, "mine": {Path: program, Args: []string{"--debug"}},
+	} {
+		if got, err := externalRuntime(name, conf); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"lost", "nosuchprogram", "/nosuch", "./runs"} {
+		if _, err := externalRuntime(name, conf); !errdefs.IsInvalidArgument(err) {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ const envTrace = "NACRE_TRACE"
 // openContainers makes the module of containers and tells the images who uses them.
 func (e *Engine) openContainers(ctx context.Context, images *image.Service, networks *network.Networks, volumes *volume.Volumes) (*container.Module, error) {
 	opts := container.Options{
-		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events,
+		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events, Config: e.opts.Config,
 		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
 		LogDefault:  e.logDefault,
 		ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec, OnlyCreate: e.opts.OnlyCreate,

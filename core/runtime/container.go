@@ -47,7 +47,36 @@ type Warn func(format string, args ...any)
 
 // Container is one container, not yet or no longer running after Create and
 // Destroy.
-type Container struct {
+type Container struct{ driver }
+
+// driver is what runs containers: libcontainer, or an external runtime.
+type driver interface {
+	// Run starts the container's init.
+	Run(stdio Stdio) (*Process, error)
+	// Exec starts a further process in the running container.
+	Exec(p *specs.Process, stdio Stdio) (*Process, error)
+	// Signal sends a signal to the init. SIGKILL takes all processes along where
+	// the container has no process id namespace of its own. An init that has ended
+	// gives os.ErrProcessDone, whether or not its end was waited for yet.
+	Signal(sig unix.Signal) error
+	// Processes lists the process ids in the container's cgroup.
+	Processes() ([]int, error)
+	// Pause freezes all processes.
+	Pause() error
+	// Resume lets them go on; it is no error if they do already, as after a SIGKILL.
+	Resume() error
+	// Update puts other limits on the running container, and into the
+	// specification for the next start.
+	Update(resources *specs.LinuxResources) error
+	// Destroy ends what still runs and removes the cgroups and the runtime's state.
+	Destroy() error
+	// OOMKills counts the processes that the kernel killed for want of memory
+	// within the container's limit. Call it before Destroy.
+	OOMKills() (uint64, error)
+}
+
+// native runs a container with libcontainer.
+type native struct {
 	lc   *libcontainer.Container
 	spec *specs.Spec
 	id   string
@@ -77,7 +106,7 @@ func Create(id, stateRoot string, spec *specs.Spec, warn Warn) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Container{lc: lc, spec: spec, id: id, warn: warn}, nil
+	return &Container{&native{lc: lc, spec: spec, id: id, warn: warn}}, nil
 }
 
 func validate(spec *specs.Spec) error {
@@ -94,21 +123,16 @@ func validate(spec *specs.Spec) error {
 	return nil
 }
 
-// Run starts the container's init.
-func (c *Container) Run(stdio Stdio) (*Process, error) {
+func (c *native) Run(stdio Stdio) (*Process, error) {
 	return c.run(c.spec.Process, stdio, true)
 }
 
-// Exec starts a further process in the running container.
-func (c *Container) Exec(p *specs.Process, stdio Stdio) (*Process, error) {
+func (c *native) Exec(p *specs.Process, stdio Stdio) (*Process, error) {
 	clampToHost(p, c.warn)
 	return c.run(p, stdio, false)
 }
 
-// Signal sends a signal to the init. SIGKILL takes all processes along where
-// the container has no process id namespace of its own. An init that has ended
-// gives os.ErrProcessDone, whether or not its end was waited for yet.
-func (c *Container) Signal(sig unix.Signal) error {
+func (c *native) Signal(sig unix.Signal) error {
 	err := c.lc.Signal(sig)
 	if errors.Is(err, libcontainer.ErrNotRunning) {
 		return os.ErrProcessDone
@@ -116,23 +140,18 @@ func (c *Container) Signal(sig unix.Signal) error {
 	return err
 }
 
-// Processes lists the process ids in the container's cgroup.
-func (c *Container) Processes() ([]int, error) { return c.lc.Processes() }
+func (c *native) Processes() ([]int, error) { return c.lc.Processes() }
 
-// Pause freezes all processes.
-func (c *Container) Pause() error { return c.lc.Pause() }
+func (c *native) Pause() error { return c.lc.Pause() }
 
-// Resume lets them go on; it is no error if they do already, as after a SIGKILL.
-func (c *Container) Resume() error {
+func (c *native) Resume() error {
 	if err := c.lc.Resume(); !errors.Is(err, libcontainer.ErrNotPaused) {
 		return err
 	}
 	return nil
 }
 
-// Update puts other limits on the running container, and into the
-// specification for the next start.
-func (c *Container) Update(resources *specs.LinuxResources) error {
+func (c *native) Update(resources *specs.LinuxResources) error {
 	c.spec.Linux.Resources = resources
 	want, err := specconv.CreateCgroupConfig(&specconv.CreateOpts{CgroupName: c.id, Spec: c.spec}, nil)
 	if err != nil {
@@ -148,12 +167,9 @@ func (c *Container) Update(resources *specs.LinuxResources) error {
 	return err
 }
 
-// Destroy ends what still runs and removes the cgroups and libcontainer's state.
-func (c *Container) Destroy() error { return c.lc.Destroy() }
+func (c *native) Destroy() error { return c.lc.Destroy() }
 
-// OOMKills counts the processes that the kernel killed for want of memory
-// within the container's limit. Call it before Destroy.
-func (c *Container) OOMKills() (uint64, error) {
+func (c *native) OOMKills() (uint64, error) {
 	state, err := c.lc.State()
 	if err != nil {
 		return 0, err

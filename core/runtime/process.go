@@ -26,10 +26,16 @@ type Stdio struct {
 type Process struct {
 	Pid     int
 	Console *os.File // the terminal's master with Stdio.Terminal, else nil; the caller closes it
-	lp      *libcontainer.Process
+	handle
 }
 
-func (c *Container) run(p *specs.Process, stdio Stdio, init bool) (*Process, error) {
+// handle is how the driver that started a process waits for it and signals it.
+type handle interface {
+	Wait() (*os.ProcessState, error)
+	Signal(sig os.Signal) error
+}
+
+func (c *native) run(p *specs.Process, stdio Stdio, init bool) (*Process, error) {
 	lp, err := newProcess(p)
 	if err != nil {
 		return nil, err
@@ -49,7 +55,7 @@ func (c *Container) run(p *specs.Process, stdio Stdio, init bool) (*Process, err
 	if err := c.lc.Run(lp); err != nil {
 		return nil, err
 	}
-	proc := &Process{lp: lp}
+	proc := &Process{handle: lp}
 	if proc.Pid, err = lp.Pid(); err == nil && stdio.Terminal {
 		proc.Console, err = receiveConsole(console)
 	}
@@ -101,7 +107,7 @@ func receiveConsole(socket *os.File) (*os.File, error) {
 
 // Wait waits for the end and returns the exit code, 128+n for signal n.
 func (p *Process) Wait() (int, error) {
-	state, err := p.lp.Wait()
+	state, err := p.handle.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return 255, fmt.Errorf("wait for process %d: %w", p.Pid, err)
@@ -114,4 +120,4 @@ func (p *Process) Wait() (int, error) {
 }
 
 // Signal sends a signal to this process alone.
-func (p *Process) Signal(sig unix.Signal) error { return p.lp.Signal(sig) }
+func (p *Process) Signal(sig unix.Signal) error { return p.handle.Signal(sig) }

@@ -50,6 +50,7 @@ type container struct {
 	init     *runtime.Process
 	policy   restartPolicy
 	execs    execs
+	joined   []*os.File // namespaces of other containers, held for restarts
 	health   health
 	events   *event.Log
 	stop     chan struct{} // closed by the first Kill that means the end
@@ -143,6 +144,9 @@ func (c *container) prepare(start *shimapi.Start) error {
 		}
 		return mountSources(start.Sources)
 	})
+	if err := c.joinOthers(start.Spec); err != nil {
+		return err
+	}
 	c.completeSpec(start)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -233,7 +237,7 @@ func (c *container) launch() error {
 // runInit creates the container, while the worker may still be mounting its
 // root, and runs its init.
 func (c *container) runInit(stdio runtime.Stdio) (*runtime.Container, *runtime.Process, error) {
-	rc, err := runtime.Create(c.bind.ID, filepath.Join(c.bind.RunDir, runtimeDir), c.start.Spec, warnf)
+	rc, err := c.create(filepath.Join(c.bind.RunDir, runtimeDir))
 	if c.mounted != nil { // the first launch
 		err = errors.Join(<-c.mounted, err)
 		c.mounted = nil
@@ -251,6 +255,13 @@ func (c *container) runInit(stdio runtime.Stdio) (*runtime.Container, *runtime.P
 		}
 	}
 	return rc, proc, err
+}
+
+func (c *container) create(dir string) (*runtime.Container, error) {
+	if r := c.start.Runtime; r != nil {
+		return runtime.CreateExternal(r.Path, r.Args, c.bind.ID, dir, c.start.Spec, warnf)
+	}
+	return runtime.Create(c.bind.ID, dir, c.start.Spec, warnf)
 }
 
 // supervise waits for the end of the init, and starts it again as long as the

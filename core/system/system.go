@@ -70,7 +70,7 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 		Swarm:          swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 		// Containers never depend on an engine that runs.
 		LiveRestoreEnabled: true,
-		CDISpecDirs:        []string{},
+		CDISpecDirs:        []string{"/etc/cdi", "/var/run/cdi"},
 		Labels:             []string{},
 		IndexServerAddress: "https://index.docker.io/v1/",
 	}
@@ -82,6 +82,15 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 	info.Debug, info.Labels = cfg.Debug, append(info.Labels, cfg.Labels...)
 	for _, w := range warnings {
 		info.Warnings = append(info.Warnings, "WARNING: "+w)
+	}
+	for name, r := range cfg.Runtimes {
+		info.Runtimes[name] = system.RuntimeWithStatus{Runtime: system.Runtime{Path: r.Path, Args: r.Args}}
+	}
+	if cfg.DefaultRuntime != "" {
+		info.DefaultRuntime = cfg.DefaultRuntime
+	}
+	if cfg.CDISpecDirs != nil {
+		info.CDISpecDirs = cfg.CDISpecDirs
 	}
 	s.proxies(&info, cfg.Proxies)
 	if err := s.identify(ctx, &info); err != nil {

@@ -37,7 +37,7 @@ func rules() []rule {
 		{"core/trash", []string{"core/backend"}},
 		{"core/api", []string{"core/api…", "core/backend", "core/filter"}},
 		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi"}},
-		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event"}},
+		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event", "core/thread"}},
 		{"core/engine", []string{"core…"}},
 		{"core/registry/server", nil},
 		{"plugins/builtin", []string{"plugins", "plugins/builtin…"}},

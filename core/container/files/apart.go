@@ -23,6 +23,7 @@ type Layers struct {
 // Mount is a folder or file of the host that belongs into the container.
 type Mount struct {
 	Source      string
+	Subpath     string // below Source, which links in it do not leave; empty: all of it
 	Destination string // in the container
 	ReadOnly    bool
 }
@@ -148,10 +149,20 @@ func bindAll(target string, mounts []Mount) error {
 }
 
 func (r *Root) bind(m Mount) error {
-	info, err := os.Stat(m.Source)
+	source, err := os.OpenFile(m.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err == nil && m.Subpath != "" {
+		whole := &Root{source}
+		defer whole.Close()
+		source, err = whole.open(m.Subpath, unix.O_PATH)
+	}
 	if errors.Is(err, fs.ErrNotExist) { // the start makes it, or refuses
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	info, err := source.Stat()
 	if err != nil {
 		return err
 	}
@@ -163,7 +174,7 @@ func (r *Root) bind(m Mount) error {
 		return err
 	}
 	defer place.Close()
-	if err := unix.Mount(m.Source, fdPath(place), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+	if err := unix.Mount(fdPath(source), fdPath(place), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return os.NewSyscallError("mount", err)
 	}
 	if !m.ReadOnly {

@@ -20,7 +20,7 @@ func stopped(t *testing.T) (Layers, []Mount) {
 	t.Helper()
 	base := t.TempDir()
 	l := Layers{Lower: []string{base + "/top", base + "/low"}, Upper: base + "/upper", Work: base + "/work", Scratch: base + "/tmp"}
-	for _, f := range []string{"top/etc/one", "low/etc/one", "low/etc/two", "low/etc/sub/x", "low/lib/gone", "vol/v", "tmp/.keep", "upper/etc/new"} {
+	for _, f := range []string{"top/etc/one", "low/etc/one", "low/etc/two", "low/etc/sub/x", "low/lib/gone", "vol/v", "vol/sub/s", "tmp/.keep", "upper/etc/new"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(base, f)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +28,8 @@ func stopped(t *testing.T) (Layers, []Mount) {
 			t.Fatal(err)
 		}
 	}
-	return l, []Mount{{Source: base + "/vol", Destination: "/data"}, {Source: base + "/vol", Destination: "/ro", ReadOnly: true}}
+	return l, []Mount{{Source: base + "/vol", Destination: "/data"}, {Source: base + "/vol", Destination: "/ro", ReadOnly: true},
+		{Source: base + "/vol", Subpath: "sub", Destination: "/sub"}}
 }
 
 func TestApart(t *testing.T) {
@@ -38,7 +39,7 @@ func TestApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for name, want := range map[string]string{"/etc/one": "top/etc/one", "/etc/two": "low/etc/two", "/etc/new": "upper/etc/new", "/data/v": "vol/v"} {
+	for name, want := range map[string]string{"/etc/one": "top/etc/one", "/etc/two": "low/etc/two", "/etc/new": "upper/etc/new", "/data/v": "vol/v", "/sub/s": "vol/sub/s"} {
 		f, err := r.Open(name)
 		if err != nil {
 			t.Fatal(err)

@@ -16,7 +16,9 @@ type Host struct {
 	Capabilities []string // CAP_…, the bounding set of this process: nothing above it can be given
 	Sysctls      map[string]bool
 
-	RecursiveReadOnly bool // submounts can be made read-only with their mount (mount_setattr)
+	RecursiveReadOnly bool   // submounts can be made read-only with their mount (mount_setattr)
+	AppArmor          bool   // the kernel enforces its profiles
+	CgroupRoot        string // empty: /sys/fs/cgroup
 }
 
 // namespaced sysctls that docker sets where the kernel has them.
@@ -42,6 +44,7 @@ func ReadHost() (Host, error) {
 			h.Capabilities = append(h.Capabilities, "CAP_"+strings.ToUpper(c.String()))
 		}
 	}
+	h.AppArmor = appArmorEnabled()
 	h.Sysctls = map[string]bool{}
 	for _, name := range []string{sysctlPortStart, sysctlPingRange} {
 		if _, err := os.Stat("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {

@@ -61,6 +61,8 @@ func (b *builder) ipcMounts() []specs.Mount {
 	switch {
 	case mode.IsHost():
 		return append(mounts, specs.Mount{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm", Options: []string{"rbind", "nosuid", "noexec", "nodev"}})
+	case mode.IsContainer():
+		return append(mounts, specs.Mount{Destination: "/dev/shm", Type: "bind", Source: b.in.ShmPath, Options: []string{"rbind", "rprivate"}})
 	case mode.IsNone():
 		return mounts
 	}

@@ -19,7 +19,7 @@ func (b *builder) namespaces() error {
 		add(specs.PIDNamespace, b.in.PidNamespace)
 	}
 	if !hc.IpcMode.IsHost() {
-		add(specs.IPCNamespace, "")
+		add(specs.IPCNamespace, b.in.IPCNamespace)
 	}
 	if !hc.UTSMode.IsHost() {
 		add(specs.UTSNamespace, "")

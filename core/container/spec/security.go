@@ -3,7 +3,6 @@ package spec
 import (
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -55,7 +54,7 @@ func (b *builder) security() error {
 		b.spec.Linux.ReadonlyPaths = hc.ReadonlyPaths
 	}
 	b.spec.Process.NoNewPrivileges = b.securityOption("no-new-privileges") == "true"
-	if p := b.securityOption("apparmor"); p != "" && p != "unconfined" {
+	if p := b.securityOption("apparmor"); p != "" && p != "unconfined" && b.in.Host.AppArmor {
 		b.spec.Process.ApparmorProfile = p
 	}
 	return b.seccomp()
@@ -102,17 +101,4 @@ func splitSecurityOption(opt string) (name, value string) {
 		value = "true"
 	}
 	return name, value
-}
-
-// FindInit looks for a program for --init; docker's own, or one of its like.
-func FindInit() (string, error) {
-	for _, path := range []string{
-		"/usr/libexec/docker/docker-init", "/usr/bin/docker-init", "/usr/local/bin/docker-init",
-		"/usr/bin/tini-static", "/usr/bin/tini", "/usr/libexec/podman/catatonit", "/usr/bin/catatonit",
-	} {
-		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("--init needs docker-init, tini or catatonit on this machine\nhint: install the package tini: %w", errdefs.ErrFailedPrecondition)
 }

@@ -49,6 +49,8 @@ type Input struct {
 
 	NetworkNamespace string // path to join; empty: the one that the shim made (private and none), unused with host
 	PidNamespace     string // path to join with --pid container:…
+	IPCNamespace     string // path to join with --ipc container:…
+	ShmPath          string // host path where that container's /dev/shm will be
 	InitPath         string // host path of a docker-init program, for --init
 }
 

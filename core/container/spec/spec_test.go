@@ -29,7 +29,7 @@ var accounts = files(map[string]string{
 	"/etc/group":  "root:x:0:\nwheel:x:10:root,web\nvideo:x:44:\n",
 })
 
-var testHost = Host{Capabilities: []string{"CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"}, Sysctls: map[string]bool{sysctlPortStart: true}, RecursiveReadOnly: true}
+var testHost = Host{AppArmor: true, Capabilities: []string{"CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"}, Sysctls: map[string]bool{sysctlPortStart: true}, RecursiveReadOnly: true}
 
 func build(t *testing.T, change func(*Input)) *specs.Spec {
 	t.Helper()
@@ -348,9 +348,8 @@ func TestValidateRefuses(t *testing.T) {
 	}
 	for want, hc := range map[string]container.HostConfig{
 		"--storage-opt is not supported":            {StorageOpt: map[string]string{"size": "1G"}},
-		"--gpus and device requests is not":         {Resources: container.Resources{DeviceRequests: []container.DeviceRequest{{}}}},
-		"--runtime kata is not supported":           {Runtime: "kata"},
-		"--ipc shareable is not supported":          {IpcMode: "shareable"},
+		"Range of CPUs is from 0.01 to":             {Resources: container.Resources{NanoCPUs: 1 << 50}},
+		"is no set of numbers":                      {Resources: container.Resources{CpusetCpus: "1-x"}},
 		"invalid PID mode: x":                       {PidMode: "x"},
 		"Minimum memory limit allowed is 6MB":       {Resources: container.Resources{Memory: 1 << 20}},
 		"Minimum memoryswap limit should be larger": {Resources: container.Resources{Memory: 10 << 20, MemorySwap: 8 << 20}},

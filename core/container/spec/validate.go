@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -16,6 +15,9 @@ func Validate(hc *container.HostConfig, host Host) error {
 		if err := check(hc); err != nil {
 			return err
 		}
+	}
+	if err := processors(hc, host); err != nil {
+		return err
 	}
 	if _, err := Capabilities(hc.CapAdd, hc.CapDrop, hc.Privileged, host); err != nil {
 		return err
@@ -46,11 +48,7 @@ func unserved(hc *container.HostConfig) error {
 	}{
 		{hc.VolumeDriver != "" && hc.VolumeDriver != "local", "--volume-driver " + hc.VolumeDriver},
 		{hc.Cgroup != "", "a container's cgroup as one's own"},
-		{hc.IpcMode.IsContainer(), "--ipc container:…"},
-		{hc.IpcMode.IsShareable(), "--ipc shareable"},
-		{len(hc.DeviceRequests) > 0, "--gpus and device requests"},
 		{len(hc.StorageOpt) > 0, "--storage-opt"},
-		{hc.Runtime != "" && !slices.Contains([]string{"runc", "io.containerd.runc.v2"}, hc.Runtime), "--runtime " + hc.Runtime},
 		{!hc.Isolation.IsDefault(), "--isolation " + string(hc.Isolation)},
 		{hc.CPUCount != 0 || hc.CPUPercent != 0 || hc.IOMaximumIOps != 0 || hc.IOMaximumBandwidth != 0, "a limit of Windows containers"},
 	} {
@@ -91,10 +89,16 @@ func limits(hc *container.HostConfig) error {
 		return invalid("Minimum memory limit can not be less than memory reservation limit, see usage")
 	case hc.MemorySwappiness != nil && (*hc.MemorySwappiness < -1 || *hc.MemorySwappiness > 100):
 		return invalid("Invalid value: %v, valid memory swappiness range is 0-100", *hc.MemorySwappiness)
-	case hc.NanoCPUs > 0 && (hc.CPUPeriod > 0 || hc.CPUQuota > 0):
-		return invalid("Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set")
-	case hc.NanoCPUs < 0:
-		return invalid("invalid CPUs: %v", float64(hc.NanoCPUs)/1e9)
+	case hc.MemoryReservation > 0 && hc.MemoryReservation < leastMemory:
+		return invalid("Minimum memory reservation allowed is 6MB")
+	case hc.NanoCPUs > 0 && hc.CPUPeriod > 0:
+		return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+	case hc.NanoCPUs > 0 && hc.CPUQuota > 0:
+		return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
+	case hc.CPUShares < 0:
+		return invalid("invalid CPU shares (%d): value must be a positive integer", hc.CPUShares)
+	case hc.CPURealtimePeriod != 0 && hc.CPURealtimeRuntime > hc.CPURealtimePeriod:
+		return invalid("cpu real-time runtime cannot be higher than cpu real-time period")
 	case hc.CPUPeriod != 0 && (hc.CPUPeriod < 1000 || hc.CPUPeriod > 1_000_000):
 		return invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
 	case hc.CPUQuota > 0 && hc.CPUQuota < 1000:
@@ -119,7 +123,7 @@ func securityOptions(hc *container.HostConfig) error {
 			}
 		case "seccomp", "apparmor":
 		case "label":
-			if !strings.HasPrefix(value, "disable") {
+			if !strings.HasPrefix(value, "disable") && selinuxEnabled() {
 				return errdefs.ErrNotImplemented.WithMessage("--security-opt label=… other than label=disable is not supported by nacre's own engine")
 			}
 		default:

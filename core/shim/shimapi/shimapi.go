@@ -45,6 +45,10 @@ const (
 	HealthFile = "health.json" // HealthLog, in the lasting folder: the last results outlive the run
 )
 
+// ShmDir is the folder in the run folder on which a shim mounts another
+// container's /dev/shm, for Spec to bind: where Spec joins an IPC namespace by path.
+const ShmDir = "shm"
+
 // Bind makes an idle shim a container's shim.
 type Bind struct {
 	ID       string
@@ -66,7 +70,8 @@ type Start struct {
 	FreshMounts bool
 	Files       []File // written by the engine for this container and bind-mounted by Spec (hosts, resolv.conf, hostname)
 
-	CgroupParent string // docker's --cgroup-parent; empty: nacre
+	Runtime      *Runtime // an external OCI runtime; nil: libcontainer
+	CgroupParent string   // docker's --cgroup-parent; empty: nacre
 	Terminal     bool
 	OpenStdin    bool    // keep stdin open without a client
 	StdinOnce    bool    // close stdin when the first client that had it leaves
@@ -88,6 +93,12 @@ type Source struct {
 	Lower   []string
 	Subpath string
 	Target  string
+}
+
+// Runtime is a program with the command line of the OCI runtimes.
+type Runtime struct {
+	Path string   // absolute
+	Args []string `json:",omitempty"` // before its command
 }
 
 // Rootfs is the container's root, mounted in the shim's own mount namespace,
