@@ -1,3 +1,5 @@
+//go:build cgo
+
 // A container's first process for --init: it starts the command, passes every
 // signal on to it, and waits for all processes that are left to it. It runs
 // before Go's runtime does, so that it needs no more memory than it touches.
