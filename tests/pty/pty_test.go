@@ -46,6 +46,7 @@ func TestTerminal(t *testing.T) {
 		{"keys go to the container only", keysGoToTheContainer},
 		{"a container follows the window", containerFollowsTheWindow},
 		{"detach", detach},
+		{"lines of tutorials", walkthrough},
 		{"ctrl-c cancels a program", cancelProgram},
 		{"ctrl-c cancels logs", cancelLogs},
 		{"modes", modes},
