@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -102,9 +103,9 @@ func (s *server) inspectContainer(w http.ResponseWriter, r *request) error {
 }
 
 func (s *server) topContainer(w http.ResponseWriter, r *request) error {
-	psArgs := []string{"-ef"}
-	if given := r.query["ps_args"]; len(given) > 0 && given[0] != "" {
-		psArgs = given
+	psArgs := strings.Fields(r.query.Get("ps_args"))
+	if len(psArgs) == 0 {
+		psArgs = []string{"-ef"}
 	}
 	top, err := s.Containers.Top(r.Context(), r.PathValue("name"), psArgs)
 	return reply(w, top, err)

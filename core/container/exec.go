@@ -117,12 +117,14 @@ func (m *Module) ExecStart(ctx context.Context, id string, opts backend.ExecStar
 	if err := p.begin(); err != nil {
 		return err
 	}
-	stream, err := m.runExec(ctx, l, p, opts)
-	if err != nil {
+	// Before it runs, as docker does: its end is told by the shim.
+	if err := m.emitExec(l.record, events.ActionExecStart, p); err != nil {
 		p.failed(err)
 		return err
 	}
-	if err := m.emitExec(l.record, events.ActionExecStart, p); err != nil {
+	stream, err := m.runExec(ctx, l, p, opts)
+	if err != nil {
+		p.failed(err)
 		return err
 	}
 	if stream == nil {

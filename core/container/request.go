@@ -42,6 +42,10 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 	if err != nil {
 		return nil, err
 	}
+	marks, err := m.markLayer()
+	if err != nil {
+		return nil, err
+	}
 	s, err := spec.Build(in)
 	if err != nil {
 		return nil, err
@@ -63,7 +67,7 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 		Runtime: runtime,
 		Spec:    s,
 		Rootfs: shimapi.Rootfs{
-			Lower: m.lowerDirs(r), Upper: filepath.Join(dir, upperDir), Work: filepath.Join(dir, workDir),
+			Lower: append(m.lowerDirs(r), marks), Upper: filepath.Join(dir, upperDir), Work: filepath.Join(dir, workDir),
 			Target: filepath.Join(dir, rootfsDir), ReadOnly: hc.ReadonlyRootfs, Volatile: hc.AutoRemove,
 		},
 		FreshMounts: fresh, Sources: m.sources(r),

@@ -73,6 +73,9 @@ func (p Paths) ContainersRun() string { return filepath.Join(p.Exec, "containers
 // ContainerRun is a container's passing folder: the shim's socket, lock and live state.
 func (p Paths) ContainerRun(id string) string { return filepath.Join(p.Exec, "containers", id) }
 
+// Marks is the layer that lies below every container's image.
+func (p Paths) Marks() string { return filepath.Join(p.Data, "marks") }
+
 // Events is the event log, lines of JSON; it is in the exec root because docker's events do not survive a restart either.
 func (p Paths) Events() string { return filepath.Join(p.Exec, "events.jsonl") }
 
