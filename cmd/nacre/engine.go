@@ -81,7 +81,7 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Version: version, Commit: commit(), Config: file,
+	opts := engine.Options{Version: version, Commit: commit(), Config: file, Collector: true,
 		ExpectStart: l.verb == "run" || l.verb == "start", ExpectExec: l.verb == "exec", OnlyCreate: l.verb == "create"}
 	if cfg.Debug {
 		opts.Log = log.New(l.errs, "nacre: ", log.LstdFlags)

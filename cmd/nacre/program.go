@@ -22,6 +22,7 @@ import (
 	"github.com/nacre-sh/nacre/plugins/builtin/mirror"
 	"github.com/nacre-sh/nacre/plugins/builtin/plugin"
 	"github.com/nacre-sh/nacre/plugins/builtin/registry"
+	"github.com/nacre-sh/nacre/plugins/builtin/trash"
 	"github.com/nacre-sh/nacre/plugins/builtin/xargs"
 	"github.com/nacre-sh/nacre/plugins/discover"
 	"github.com/nacre-sh/nacre/repl"
@@ -95,6 +96,7 @@ func (p *program) builtins() []plugins.Plugin {
 		mirror.Plugin{},
 		registry.Plugin{},
 		boot.Plugin{Self: os.Executable},
+		trash.Plugin{},
 		plugin.Plugin{},
 		lua.New(scripts.Files(), discover.ConfigDir(p.environment)),
 		servePlugin{p.engine},

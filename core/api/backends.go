@@ -39,7 +39,10 @@ type Backends struct {
 	Config     Config
 	Registries Registries
 	Reset      Reset
-	Boot       Boot
+	Trash      Trash
+
+	VolumeArchives VolumeArchives
+	Boot           Boot
 }
 
 // System answers for the engine as a whole.
@@ -70,6 +73,8 @@ type Images interface {
 	Distribution(ctx context.Context, ref reference.Named, auth *registry.AuthConfig) (registry.DistributionInspect, error)
 	Tag(ctx context.Context, source, repo, tag string) error
 	Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error)
+	// RemoveMany is Remove for one name after the other; refusals are in the answer.
+	RemoveMany(ctx context.Context, names []string, opts backend.ImageRemove) ([]backend.ImageRemoved, error)
 	Prune(ctx context.Context, filters filter.Args) ([]image.DeleteResponse, uint64, error)
 	// LayersSize is the bytes in all images' layers, shared ones counted once.
 	LayersSize(ctx context.Context) (int64, error)
@@ -190,4 +195,25 @@ type Registries interface {
 	Inspect(ctx context.Context, ref string, auth *registry.AuthConfig) (backend.RemoteImage, error)
 	RemoveRemote(ctx context.Context, ref string, auth *registry.AuthConfig) (removed string, err error)
 	Copy(ctx context.Context, opts backend.RegistryCopy) error
+}
+
+// Trash is nacre's own, under /nacre: what removing commands would do, what
+// they did lately, and how it is undone. Collect erases what has waited long
+// enough, until nothing waits.
+type Trash interface {
+	RemovalPlan(ctx context.Context, req backend.Removal) (backend.RemovalPlan, error)
+	TrashLook(ctx context.Context) (backend.Trash, error)
+	TrashEmpty(ctx context.Context, operation string) error
+	TrashSet(ctx context.Context, keep *time.Duration, size *string) error
+	Undo(ctx context.Context, names []string) ([]backend.Restored, error)
+	Collect(ctx context.Context) error
+}
+
+// VolumeArchives is nacre's own, under /nacre/volumes: a volume's files as an
+// uncompressed tar archive, and back, and a copy of a volume. An import makes
+// the volume where it is missing; into one with files it wants force.
+type VolumeArchives interface {
+	VolumeExport(ctx context.Context, name string, open func() io.Writer) error
+	VolumeImport(ctx context.Context, name string, archive io.Reader, force bool) error
+	VolumeClone(ctx context.Context, from, to string) error
 }

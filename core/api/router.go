@@ -37,7 +37,7 @@ func New(backends Backends, opts Options) http.Handler {
 	s := &server{Backends: backends, opts: opts, mux: http.NewServeMux()}
 	for _, routes := range [][]route{
 		s.systemRoutes(), s.imageRoutes(), s.containerRoutes(), s.streamRoutes(), s.execRoutes(),
-		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), s.terseRoutes(), s.configRoutes(), s.registryRoutes(), s.resetRoutes(), s.fileRoutes(), s.bootRoutes(), unservedRoutes(),
+		s.networkRoutes(), s.volumeRoutes(), s.mirrorRoutes(), s.terseRoutes(), s.configRoutes(), s.registryRoutes(), s.resetRoutes(), s.trashRoutes(), s.volumeArchiveRoutes(), s.fileRoutes(), s.bootRoutes(), unservedRoutes(),
 		{{"/", func(http.ResponseWriter, *request) error { return errPageNotFound }}},
 	} {
 		for _, r := range routes {
@@ -51,6 +51,8 @@ type server struct {
 	Backends
 	opts Options
 	mux  *http.ServeMux
+
+	operations operations
 }
 
 // route is a pattern of http.ServeMux and what answers it.
@@ -96,7 +98,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), versionKey{}, version)))
+	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(s.operations.mark(r), versionKey{}, version)))
 }
 
 func (s *server) setHeaders(h http.Header) {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"time"
+
+	"github.com/moby/moby/api/types/image"
 )
 
 // Kinds of things that can be removed and brought back.
@@ -46,12 +48,13 @@ type Trash struct {
 type RemovalPlan struct {
 	Lines  []string // what goes, one thing a line
 	Errors []string // what would be refused
+	Failed bool     // the command would fail with them; forced ones take what is not there lightly
 	Bytes  uint64   // that would be free, shared layers counted once
 }
 
 // Removal describes a removing command for a plan; see POST /nacre/removals/plan.
 type Removal struct {
-	Command string // container rm, container prune, image rm, image prune, volume rm, volume prune, system prune
+	Command string // container rm, container prune, image rm, image prune, volume rm, volume prune, network prune, system prune
 	Names   []string
 	Force   bool
 	Volumes bool // rm -v, system prune --volumes
@@ -60,7 +63,27 @@ type Removal struct {
 	Filters map[string][]string
 }
 
-type operationKey struct{}
+// ImageRemoved is what became of one name of a removal of many.
+type ImageRemoved struct {
+	Items []image.DeleteResponse
+	Err   error
+}
+
+type (
+	operationKey struct{}
+	noTrashKey   struct{}
+)
+
+// WithoutTrash marks a request whose removals are not to wait.
+func WithoutTrash(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noTrashKey{}, true)
+}
+
+// SkipsTrash says whether a request's removals are not to wait.
+func SkipsTrash(ctx context.Context) bool {
+	skip, _ := ctx.Value(noTrashKey{}).(bool)
+	return skip
+}
 
 // WithOperation marks a request as part of one command of a user: what it
 // removes comes back together.

@@ -31,6 +31,7 @@ import (
 	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/store"
+	"github.com/nacre-sh/nacre/core/trash"
 )
 
 // Images tells what a container needs of an image. An image that is not there
@@ -94,6 +95,7 @@ type Options struct {
 	Config   config.File            // read afresh for every container; the zero value says nothing
 	Shim     func() (string, error) // finds the nacre-shim program
 	Trace    Trace                  // nil: none
+	Settings *trash.File            // nil: removed containers do not wait
 
 	// LogDefault is the log of containers that name no driver; read afresh for
 	// each. nil: json-file.
@@ -113,6 +115,7 @@ type Module struct {
 	volumes  Volumes
 	events   Events
 	trace    Trace
+	settings *trash.File
 	host     func() (spec.Host, error)
 	logging  func() (container.LogConfig, error) // nil: json-file
 	config   config.File
@@ -143,7 +146,7 @@ func New(ctx context.Context, o Options) (*Module, error) {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m := &Module{
 		db: o.Store.DB, paths: o.Store.Paths,
-		images: o.Images, networks: o.Networks, volumes: o.Volumes, events: o.Events, trace: o.Trace,
+		images: o.Images, networks: o.Networks, volumes: o.Volumes, events: o.Events, trace: o.Trace, settings: o.Settings,
 		host:       sync.OnceValues(spec.ReadHost),
 		logging:    o.LogDefault,
 		config:     o.Config,

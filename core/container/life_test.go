@@ -652,7 +652,7 @@ func TestSweep(t *testing.T) {
 	half := b.create(m, "half-removed", nil, "true")
 	b.must(m.Start(t.Context(), half, ""))
 	b.wait(m, half, container.WaitConditionNotRunning)
-	if _, err := m.markRemoving(t.Context(), half); err != nil {
+	if _, err := m.markRemoving(t.Context(), &record{ID: half}, false, false); err != nil {
 		t.Fatal(err)
 	}
 	stray := newID()

@@ -105,6 +105,9 @@ CREATE TABLE container_trash ( -- rows of containers that are being removed, and
 	removed_at INTEGER NOT NULL,
 	size       INTEGER NOT NULL DEFAULT -1 -- bytes of the writable layer and the log; -1: not measured
 ) WITHOUT ROWID;
+`, `
+ALTER TABLE container_trash ADD COLUMN volumes INTEGER NOT NULL DEFAULT 0; -- anonymous ones go, too
+ALTER TABLE container_trash ADD COLUMN aside INTEGER NOT NULL DEFAULT 0;   -- it has let go of its volumes
 `}}
 
 // specColumn is the part of a record that is written once and read whole.
@@ -306,15 +309,37 @@ func (m *Module) write(ctx context.Context, statement string, args ...any) (sql.
 }
 
 // markRemoving hides the container and frees its name; from here on the
-// removal is finished by whoever comes next, even after a crash. It tells
-// whether this call did it.
-func (m *Module) markRemoving(ctx context.Context, id string) (bool, error) {
-	res, err := m.write(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, id)
-	if err != nil {
-		return false, fmt.Errorf("mark container %s for removal: %w", id, err)
+// removal is finished by whoever comes next, even after a crash, or it waits in
+// the trash. It tells whether this call did it.
+func (m *Module) markRemoving(ctx context.Context, r *record, waits, volumes bool) (marked bool, err error) {
+	wrong := func(err error) (bool, error) {
+		return false, fmt.Errorf("mark container %s for removal: %w", r.ID, err)
 	}
-	n, err := res.RowsAffected()
-	return n == 1, err
+	m.writing.Lock() // see write
+	defer m.writing.Unlock()
+	tx, err := m.db.BeginTx(ctx, nil)
+	if err != nil {
+		return wrong(err)
+	}
+	defer tx.Rollback()
+	res, err := tx.ExecContext(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, r.ID)
+	if err != nil {
+		return wrong(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	if waits {
+		_, err := tx.ExecContext(ctx, `INSERT INTO container_trash (id, name, status, operation, removed_at, volumes) VALUES (?, ?, ?, ?, ?, ?)`,
+			r.ID, r.Name, r.Status, backend.Operation(ctx), time.Now().UnixNano(), volumes)
+		if err != nil {
+			return wrong(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return wrong(err)
+	}
+	return true, nil
 }
 
 func (m *Module) deleteRecord(ctx context.Context, id string) error {

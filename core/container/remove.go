@@ -101,7 +101,11 @@ type removeOptions struct {
 // frees the name and hides the container, and whatever happens afterwards, the
 // rest is done by somebody.
 func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) error {
-	marked, err := m.markRemoving(ctx, r.ID)
+	waits, err := m.waits(ctx, r, o)
+	if err != nil {
+		return err
+	}
+	marked, err := m.markRemoving(ctx, r, waits, o.volumes)
 	if err != nil || !marked {
 		return err
 	}
@@ -114,7 +118,10 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 		}
 	}
 	m.gone.removed(r.ID, r.ExitCode)
-	if o.later {
+	switch {
+	case waits:
+		return m.setAside(ctx, r, o.volumes)
+	case o.later:
 		m.later(func(ctx context.Context) error { return m.erase(ctx, r, o.volumes) })
 		return nil
 	}
@@ -125,15 +132,19 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 // network nothing is left but a record, which goes when an address is wanted.
 func (m *Module) erase(ctx context.Context, r *record, volumes bool) error {
 	defer m.trace.span("remove: erase")()
-	var errs []error
-	if slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume }) {
-		errs = append(errs, m.volumes.Release(ctx, r.ID, volumes))
-	}
+	errs := []error{m.releaseVolumes(ctx, r, volumes)}
 	errs = append(errs, removeAll(m.paths.Container(r.ID)), removeAll(m.paths.ContainerRun(r.ID)))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove container %s: %w", r.ID, err)
 	}
 	return m.deleteRecord(ctx, r.ID)
+}
+
+func (m *Module) releaseVolumes(ctx context.Context, r *record, anonymous bool) error {
+	if !slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume }) {
+		return nil
+	}
+	return m.volumes.Release(ctx, r.ID, anonymous)
 }
 
 // removeAll deletes a folder in which the shim may just be deleting, too.
@@ -157,22 +168,12 @@ func (m *Module) Prune(ctx context.Context, filters filter.Args) (deleted []stri
 	if err != nil {
 		return nil, 0, err
 	}
-	records, err := m.query(ctx, `WHERE status <> 'removing' ORDER BY created`)
+	list, err := m.prunable(ctx, filters, until)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, r := range records {
-		l, err := m.look(ctx, r)
-		if errdefs.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return deleted, freed, err
-		}
-		if l.state != nil || allow(verbRemove, l.record, l.now) != nil || !filters.Labels(r.Config.Labels) || !until.IsZero() && !r.Created.Before(until) {
-			continue
-		}
-		size, _ := m.writableSize(l.record)
+	for _, r := range list {
+		size, _ := m.writableSize(r)
 		err = m.removeContainer(ctx, r.ID, backend.ContainerRemove{})
 		if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or started meanwhile
 			continue
@@ -187,4 +188,27 @@ func (m *Module) Prune(ctx context.Context, filters filter.Args) (deleted []stri
 			Actor: events.Actor{Attributes: map[string]string{"reclaimed": fmt.Sprint(freed)}}})
 	}
 	return deleted, freed, err
+}
+
+// prunable lists what a prune takes.
+func (m *Module) prunable(ctx context.Context, filters filter.Args, until time.Time) ([]*record, error) {
+	records, err := m.query(ctx, `WHERE status <> 'removing' ORDER BY created`)
+	if err != nil {
+		return nil, err
+	}
+	var list []*record
+	for _, r := range records {
+		l, err := m.look(ctx, r)
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		stopped := l.state == nil && allow(verbRemove, l.record, l.now) == nil
+		if stopped && filters.Labels(r.Config.Labels) && (until.IsZero() || r.Created.Before(until)) {
+			list = append(list, l.record)
+		}
+	}
+	return list, nil
 }

@@ -17,11 +17,11 @@ import (
 func (m *Module) sweep() {
 	defer m.trace.span("sweep")()
 	ctx := context.WithoutCancel(m.background)
-	m.report(errors.Join(m.sweepRecords(ctx), m.sweepFolders(ctx), m.sweepVolumes(ctx), m.networks.Mend(ctx)))
+	m.report(errors.Join(m.sweepRecords(ctx), m.sweepTrash(ctx), m.sweepFolders(ctx), m.sweepVolumes(ctx), m.networks.Mend(ctx)))
 }
 
 func (m *Module) sweepRecords(ctx context.Context) error {
-	records, err := m.query(ctx, `WHERE status IN ('removing', 'running')`)
+	records, err := m.query(ctx, `WHERE status IN ('removing', 'running') AND id NOT IN (SELECT id FROM container_trash)`)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (m *Module) finishRemoval(ctx context.Context, r *record) error {
 		return err
 	}
 	defer unlock()
-	if _, err := m.byID(ctx, r.ID); errdefs.IsNotFound(err) {
+	if now, err := m.byID(ctx, r.ID); errdefs.IsNotFound(err) || err == nil && now.Status != removing {
 		return os.RemoveAll(m.paths.ContainerRun(r.ID)) // the lock has made it again
 	}
 	if err := m.networks.Disconnect(ctx, r.ID); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/nacre-sh/nacre/core/network"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 	"github.com/nacre-sh/nacre/core/system"
+	"github.com/nacre-sh/nacre/core/trash"
 	"github.com/nacre-sh/nacre/core/volume"
 )
 
@@ -19,9 +20,10 @@ import (
 const envTrace = "NACRE_TRACE"
 
 // openContainers makes the module of containers and tells the images who uses them.
-func (e *Engine) openContainers(ctx context.Context, images *image.Service, networks *network.Networks, volumes *volume.Volumes) (*container.Module, error) {
+func (e *Engine) openContainers(ctx context.Context, images *image.Service, networks *network.Networks, volumes *volume.Volumes, settings *trash.File) (*container.Module, error) {
 	opts := container.Options{
 		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events, Config: e.opts.Config,
+		Settings:    settings,
 		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
 		LogDefault:  e.logDefault,
 		ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec, OnlyCreate: e.opts.OnlyCreate,

@@ -14,7 +14,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nacre-sh/nacre/core/api"
@@ -36,6 +38,7 @@ type Options struct {
 	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
 	ExpectExec  bool                // a process will be started in a running container
 	OnlyCreate  bool                // containers will be created and not started
+	Collector   bool                // Self has the command `system collect`: what was removed is erased by a process of its own
 	Log         *log.Logger         // what the HTTP server has to say; nil: nothing
 	Config      config.File         // read afresh by every request that needs it; the zero value says nothing
 }
@@ -65,6 +68,7 @@ type Engine struct {
 	work     sync.WaitGroup // requests in work
 	cancel   context.CancelFunc
 	closers  []func() error
+	removing atomic.Bool // a request has removed something
 	warm     func(n int) // of the containers
 	expect   func()      // of the containers
 }
@@ -108,6 +112,9 @@ func (e *Engine) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.work.Add(1)
 		defer e.work.Done()
+		if r.Method == http.MethodDelete || strings.HasSuffix(r.URL.Path, "/prune") || strings.HasPrefix(r.URL.Path, "/nacre/trash") || r.URL.Path == "/nacre/images/remove" {
+			e.removing.Store(true)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

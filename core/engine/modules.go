@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/nacre-sh/nacre/core/access"
@@ -12,6 +13,7 @@ import (
 	"github.com/nacre-sh/nacre/core/registry"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 	"github.com/nacre-sh/nacre/core/system"
+	"github.com/nacre-sh/nacre/core/trash"
 	"github.com/nacre-sh/nacre/core/volume"
 )
 
@@ -29,32 +31,40 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	if err != nil {
 		return api.Backends{}, err
 	}
-	images, err := e.openImages(ctx, ways, mirrors)
+	settings := &trash.File{Path: paths.TrashSettings()}
+	images, err := e.openImages(ctx, ways, mirrors, settings)
 	if err != nil {
 		return api.Backends{}, err
 	}
-	volumes, err := volume.New(ctx, volume.Options{Store: e.store, Events: e.events})
+	volumes, err := volume.New(ctx, volume.Options{Store: e.store, Events: e.events, Settings: settings})
 	if err != nil {
 		return api.Backends{}, err
 	}
-	containers, err := e.openContainers(ctx, images, networks, volumes)
+	containers, err := e.openContainers(ctx, images, networks, volumes, settings)
 	if err != nil {
 		return api.Backends{}, err
 	}
+	bin := &trash.Bin{
+		Settings: settings, Dir: paths.Data, Parts: []trash.Part{volumes, images, containers}, Shared: images.TrashBytes, Kick: images.Kick,
+	}
+	collector := e.collect(ctx, images, bin)
 	backends := api.Backends{
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
 			Config: e.opts.Config, Mirrors: mirrorsInUse(mirrors), Count: counts(containers, images),
 			Shim: func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) },
 		}),
-		Events:     e.events,
-		Containers: containers,
-		Files:      containers,
-		Execs:      containers,
-		Images:     images,
-		Networks:   networks,
-		Members:    containers,
-		Volumes:    volumes,
+		Events:         e.events,
+		Containers:     containers,
+		Files:          containers,
+		Execs:          containers,
+		Images:         imagesWithRoom{images, bin},
+		Networks:       networks,
+		Members:        containers,
+		Volumes:        volumes,
+		VolumeArchives: volumeArchives{volumes},
+
+		Trash:      removals{collector: collector, bin: bin, images: images, containers: containers, volumes: volumes, networks: networks},
 		Mirrors:    mirrors,
 		Config:     e.opts.Config,
 		Boot:       containers,
@@ -63,6 +73,9 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	backends.Reset = reset{
 		backends: backends, teardown: networks.Teardown,
 		collect: func(ctx context.Context) error {
+			if err := errors.Join(collector.stopCollector(ctx), bin.Empty(ctx, "")); err != nil {
+				return err
+			}
 			_, err := images.Collect(ctx, time.Minute)
 			return err
 		},

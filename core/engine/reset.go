@@ -13,7 +13,7 @@ import (
 // reset empties an engine: the last use of a store before its folders go.
 type reset struct {
 	backends api.Backends
-	collect  func(context.Context) error // frees the layers of removed images
+	collect  func(context.Context) error // empties the trash and frees the layers
 	teardown func(context.Context) error // removes bridge and packet rules
 }
 
@@ -21,7 +21,7 @@ type reset struct {
 // bridge. It goes on after a failure and reports all of them; settings stay.
 func (r reset) Reset(ctx context.Context) error {
 	return errors.Join(
-		r.containers(ctx), r.images(ctx), r.collect(ctx), r.volumes(ctx), r.teardown(ctx),
+		r.containers(ctx), r.images(ctx), r.volumes(ctx), r.collect(ctx), r.teardown(ctx),
 	)
 }
 

@@ -111,3 +111,23 @@ func BenchmarkRemove100(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkRemoveMany1000(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		s := filled(b, 1000)
+		var names []string
+		list, err := s.List(context.Background(), backend.ImageList{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, i := range list {
+			names = append(names, i.ID)
+		}
+		b.StartTimer()
+		all, err := s.RemoveMany(context.Background(), names, backend.ImageRemove{Force: true})
+		if err != nil || len(all) != len(names) || all[0].Err != nil {
+			b.Fatal(err, all[0].Err)
+		}
+	}
+}

@@ -16,7 +16,6 @@ package image
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/distribution/reference"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/access"
 	"github.com/nacre-sh/nacre/core/store"
+	"github.com/nacre-sh/nacre/core/trash"
 )
 
 // Options is what the image store needs of others. Store is mandatory.
@@ -40,9 +40,8 @@ type Options struct {
 	Sources Sources
 	// Ways says how each registry is reached, and which policy judges its images.
 	Ways access.Ways
-	// KeepTrash is how long removed images can be brought back; 0: until the
-	// next collection.
-	KeepTrash time.Duration
+	// Settings say whether removed images wait in the trash; nil: they do not.
+	Settings *trash.File
 	// Limits bounds what a registry may make us wait for; zero fields mean the defaults.
 	Limits Limits
 }
@@ -94,14 +93,15 @@ type Service struct {
 	locks *locks
 	lists store.Cache[listed]
 
-	kick    chan struct{} // says that there may be something to collect
-	removed atomic.Bool   // this process has removed images
+	kick chan struct{} // says that there may be something to collect
 }
 
 // New brings the index to the newest schema. It opens nothing else.
 func New(ctx context.Context, opts Options) (*Service, error) {
-	if err := opts.Store.Migrate(ctx, schema); err != nil {
-		return nil, err
+	for _, m := range []store.Module{schema, trashSchema} {
+		if err := opts.Store.Migrate(ctx, m); err != nil {
+			return nil, err
+		}
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	if opts.Ways.Temp == "" {

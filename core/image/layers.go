@@ -200,9 +200,13 @@ func (s *Service) adopt(ctx context.Context, store storage.Store, l remoteLayer)
 	if err != nil {
 		return false, fmt.Errorf("look for layer %s: %w", shortID(l.chain), err)
 	}
+	files, err := s.hasFiles(store, existing.ID)
+	if err != nil {
+		return false, err
+	}
 	var info layerInfo
-	if json.Unmarshal([]byte(existing.Metadata), &info) != nil || existing.UncompressedDigest != l.diffID {
-		return false, store.DeleteLayer(existing.ID) // nothing of ours
+	if !files || json.Unmarshal([]byte(existing.Metadata), &info) != nil || existing.UncompressedDigest != l.diffID {
+		return false, deleteLayer(store, existing.ID) // freed, or nothing of ours
 	}
 	return true, s.recordLayer(ctx, store, l, info)
 }

@@ -87,5 +87,6 @@ func (l *locks) try(kind int16, offset int64) (*lock, error) {
 	}
 }
 
-// release gives the lock back; closing the only descriptor does it.
+// release gives the lock back; closing the only descriptor does it. A second
+// call does nothing.
 func (l *lock) release() { l.f.Close() }

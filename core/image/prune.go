@@ -3,6 +3,8 @@ package image
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/containerd/errdefs"
@@ -18,18 +20,7 @@ import (
 // filter dangling=false those with tags too. Further filters are label, label!
 // and until. It returns what went and the bytes of the layers that are free to go.
 func (s *Service) Prune(ctx context.Context, filters filter.Args) ([]image.DeleteResponse, uint64, error) {
-	if err := filters.Validate("dangling", "label", "label!", "until"); err != nil {
-		return nil, 0, err
-	}
-	danglingOnly, err := filters.Bool("dangling", true)
-	if err != nil {
-		return nil, 0, err
-	}
-	sel, err := s.newSelection(ctx, backend.ImageList{All: true, Filters: filter.Args{"until": filters["until"], "label": filters["label"], "label!": filters["label!"]}})
-	if err != nil {
-		return nil, 0, err
-	}
-	candidates, err := records(ctx, s.store.DB)
+	p, err := s.newPruning(ctx, filters)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -38,42 +29,84 @@ func (s *Service) Prune(ctx context.Context, filters filter.Args) ([]image.Delet
 	if err != nil {
 		return nil, 0, err
 	}
-	out := []image.DeleteResponse{}
-	var freed uint64
-	for _, r := range candidates {
-		removed, err := s.pruneOne(ctx, sel, r, danglingOnly)
-		if err != nil {
-			return out, freed, err
-		}
-		out = append(out, removed...)
-		for _, d := range removed {
-			freed += uint64(sizes[digest.Digest(d.Deleted)])
-		}
+	var out []image.DeleteResponse
+	err = s.change(ctx, func(tx *sql.Tx) (err error) {
+		p.tx = tx
+		out, err = p.run(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	return out, freed, s.emit(events.ActionPrune, "", "", map[string]string{"reclaimed": strconv.FormatUint(freed, 10)})
+	s.Kick()
+	var freed uint64
+	for _, d := range out {
+		freed += uint64(sizes[digest.Digest(d.Deleted)])
+	}
+	err = s.emitAll(p.events)
+	return out, freed, errors.Join(err, s.emit(events.ActionPrune, "", "", map[string]string{"reclaimed": strconv.FormatUint(freed, 10)}))
 }
 
-func (s *Service) pruneOne(ctx context.Context, sel *selection, r record, danglingOnly bool) ([]image.DeleteResponse, error) {
-	if !sel.until.IsZero() && r.Created.After(sel.until) || !sel.filters.Labels(r.Labels) {
-		return nil, nil
-	}
-	users, err := s.users(ctx, r.ID)
-	if err != nil || len(users) > 0 {
+// pruning is one request's work, all of it in one transaction.
+type pruning struct {
+	*Service
+	operation string
+	sel       *selection
+	dangling  bool // only images without a tag
+	tx        *sql.Tx
+	leaving   map[string]bool // containers that do not count
+	events    []imageEvent
+}
+
+func (s *Service) newPruning(ctx context.Context, filters filter.Args) (*pruning, error) {
+	if err := filters.Validate("dangling", "label", "label!", "until"); err != nil {
 		return nil, err
 	}
-	names, err := refsOf(ctx, s.store.DB, r.ID)
+	dangling, err := filters.Bool("dangling", true)
 	if err != nil {
 		return nil, err
 	}
-	if danglingOnly && len(names.tags()) > 0 {
+	sel, err := s.newSelection(ctx, backend.ImageList{All: true, Filters: filter.Args{"until": filters["until"], "label": filters["label"], "label!": filters["label!"]}})
+	return &pruning{Service: s, operation: backend.Operation(ctx), sel: sel, dangling: dangling}, err
+}
+
+func (p *pruning) run(ctx context.Context) ([]image.DeleteResponse, error) {
+	out := []image.DeleteResponse{}
+	candidates, err := records(ctx, p.tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range candidates {
+		removed, err := p.one(ctx, r)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, removed...)
+	}
+	return out, nil
+}
+
+func (p *pruning) one(ctx context.Context, r record) ([]image.DeleteResponse, error) {
+	if !p.sel.until.IsZero() && r.Created.After(p.sel.until) || !p.sel.filters.Labels(r.Labels) {
+		return nil, nil
+	}
+	users, err := p.Service.users(ctx, r.ID)
+	if err != nil || slices.ContainsFunc(users, func(u User) bool { return !p.leaving[u.ID] }) {
+		return nil, err
+	}
+	names, err := refsOf(ctx, p.tx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if p.dangling && len(names.tags()) > 0 {
 		return nil, nil
 	}
 	if len(names) == 0 {
-		return s.removeIfFree(ctx, r.ID.String())
+		return p.removeIfFree(ctx, r.ID.String())
 	}
 	var out []image.DeleteResponse
 	for _, n := range append(names.tags(), names.digests()...) {
-		removed, err := s.removeIfFree(ctx, n)
+		removed, err := p.removeIfFree(ctx, n)
 		if err != nil {
 			return out, err
 		}
@@ -83,12 +116,22 @@ func (s *Service) pruneOne(ctx context.Context, sel *selection, r record, dangli
 }
 
 // removeIfFree removes a name; that it is gone already or in use is no error here.
-func (s *Service) removeIfFree(ctx context.Context, name string) ([]image.DeleteResponse, error) {
-	removed, err := s.Remove(ctx, name, backend.ImageRemove{})
+func (p *pruning) removeIfFree(ctx context.Context, name string) ([]image.DeleteResponse, error) {
+	w, err := p.newRemoval(ctx, backend.ImageRemove{})
+	if err != nil {
+		return nil, err
+	}
+	w.operation = p.operation
+	if err = w.findUsersIn(ctx, p.tx, name, p.leaving); err == nil {
+		err = within(ctx, p.tx, func() error { return w.remove(ctx, p.tx, name) })
+	}
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil, nil
 	}
-	return removed, err
+	if err == nil {
+		p.events = append(p.events, w.events...)
+	}
+	return w.records, err
 }
 
 func (s *Service) layerSizes(ctx context.Context) (map[digest.Digest]int64, error) {

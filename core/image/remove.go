@@ -31,32 +31,43 @@ import (
 // The answer lists what happened in the order in which docker shows it. The
 // layers' space is freed later, see Collect.
 func (s *Service) Remove(ctx context.Context, name string, opts backend.ImageRemove) ([]image.DeleteResponse, error) {
-	w := &removal{Service: s, force: opts.Force, prune: !opts.NoPrune, now: time.Now()}
+	w, err := s.newRemoval(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
 	// Containers are asked before the transaction: they are another module's tables.
 	if err := w.findUsers(ctx, name); err != nil {
 		return nil, err
 	}
-	err := s.change(ctx, func(tx *sql.Tx) error { return w.remove(ctx, tx, name) })
+	err = s.change(ctx, func(tx *sql.Tx) error { return w.remove(ctx, tx, name) })
 	if err != nil {
 		return nil, err
 	}
-	s.removed.Store(true)
-	select {
-	case s.kick <- struct{}{}:
-	default: // it knows already
-	}
-	for _, e := range w.events {
+	s.Kick()
+	return w.records, s.emitAll(w.events)
+}
+
+func (s *Service) emitAll(list []imageEvent) error {
+	for _, e := range list {
 		if err := s.emit(e.action, e.id.String(), e.name, e.labels); err != nil {
-			return w.records, err
+			return err
 		}
 	}
-	return w.records, nil
+	return nil
+}
+
+// newRemoval is one request's work, not done yet.
+func (s *Service) newRemoval(ctx context.Context, opts backend.ImageRemove) (*removal, error) {
+	waits, err := s.trashOn(ctx)
+	return &removal{Service: s, force: opts.Force, prune: !opts.NoPrune, waits: waits, operation: backend.Operation(ctx), now: time.Now()}, err
 }
 
 // removal is one request's work.
 type removal struct {
 	*Service
 	force, prune bool
+	waits        bool   // in the trash
+	operation    string // that it belongs to
 	now          time.Time
 	users        map[digest.Digest][]User // of the image and of its ancestors
 
@@ -72,13 +83,22 @@ type imageEvent struct {
 }
 
 func (w *removal) findUsers(ctx context.Context, name string) error {
+	return w.findUsersIn(ctx, w.store.DB, name, nil)
+}
+
+// findUsersIn reads the index through q; containers in leaving do not count.
+func (w *removal) findUsersIn(ctx context.Context, q queryer, name string, leaving map[string]bool) error {
 	w.users = map[digest.Digest][]User{}
-	r, err := find(ctx, w.store.DB, name)
+	r, err := find(ctx, q, name)
 	for err == nil {
-		if w.users[r.ID], err = w.Service.users(ctx, r.ID); err != nil || r.Parent == "" {
+		if w.users[r.ID], err = w.Service.users(ctx, r.ID); err != nil {
 			return err
 		}
-		if r, err = get(ctx, w.store.DB, r.Parent); errors.Is(err, sql.ErrNoRows) {
+		w.users[r.ID] = slices.DeleteFunc(w.users[r.ID], func(u User) bool { return leaving[u.ID] })
+		if r.Parent == "" {
+			return nil
+		}
+		if r, err = get(ctx, q, r.Parent); errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 	}
@@ -180,7 +200,7 @@ func (w *removal) untag(ctx context.Context, tx *sql.Tx, r record, names refs) e
 		if err := exec(ctx, tx, statement, args...); err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, `INSERT INTO trash_names (name, image, removed_at) VALUES (?, ?, ?)`, n.full, r.ID.String(), w.now.UnixNano()); err != nil {
+		if err := w.keepName(ctx, tx, n, r.ID); err != nil {
 			return err
 		}
 		w.records = append(w.records, image.DeleteResponse{Untagged: n.familiar()})
@@ -195,11 +215,11 @@ func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, co
 	refuse := func(how, why string) error {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("conflict: unable to delete %s (%s) - %s", shortID(id), how, why))
 	}
-	var children int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM images WHERE parent = ? AND removed_at IS NULL`, id.String()).Scan(&children); err != nil {
+	var children bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM images WHERE parent = ? AND parent <> '' AND removed_at IS NULL)`, id.String()).Scan(&children); err != nil {
 		return fmt.Errorf("read the image index: %w", err)
 	}
-	if children > 0 {
+	if children {
 		return refuse("cannot be forced", "image has dependent child images")
 	}
 	for _, u := range w.users[id] {
@@ -247,7 +267,7 @@ func (w *removal) delete(ctx context.Context, tx *sql.Tx, r record, quiet bool) 
 	if err != nil {
 		return err
 	}
-	if err := exec(ctx, tx, `UPDATE images SET removed_at = ? WHERE id = ?`, w.now.UnixNano(), r.ID.String()); err != nil {
+	if err := w.keepImage(ctx, tx, r.ID); err != nil {
 		return err
 	}
 	w.records = append(w.records, image.DeleteResponse{Deleted: r.ID.String()})
@@ -276,13 +296,13 @@ func (w *removal) listFreed(ctx context.Context, tx *sql.Tx, id digest.Digest, l
 		return nil
 	}
 	for _, l := range slices.Backward(layers) {
-		var kept int
-		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM image_layers i JOIN images m ON m.id = i.image
-			WHERE i.chain = ? AND m.removed_at IS NULL`, l.Chain.String()).Scan(&kept)
+		var kept bool
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM image_layers i JOIN images m ON m.id = i.image
+			WHERE i.chain = ? AND m.removed_at IS NULL)`, l.Chain.String()).Scan(&kept)
 		if err != nil {
 			return fmt.Errorf("read the image index: %w", err)
 		}
-		if kept > 0 {
+		if kept {
 			return nil // then everything below is needed too
 		}
 		w.records = append(w.records, image.DeleteResponse{Deleted: l.Chain.String()})

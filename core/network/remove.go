@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 
+	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/filter"
 )
 
@@ -86,32 +87,17 @@ func (n *Networks) removeLocked(ctx context.Context, r netRecord, nets map[strin
 // NetworkPrune removes all networks that no running container is in, but for
 // the predefined ones: filters until, label, label!.
 func (n *Networks) NetworkPrune(ctx context.Context, filters filter.Args) (deleted []string, err error) {
-	if err := filters.Validate("until", "label", "label!"); err != nil {
-		return nil, err
-	}
-	until, err := filters.Until(time.Now())
-	if err != nil {
-		return nil, err
-	}
 	unlock, err := n.lock()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	nets, err := n.networks(ctx)
+	plan, nets, err := n.prunable(ctx, filters)
 	if err != nil {
 		return nil, err
 	}
-	c, err := n.count(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(nets)) {
-		r := nets[name]
-		if r.predefined() || len(c.usersOf(name)) > 0 || !filters.Labels(r.config.Labels) || !until.IsZero() && !r.created.Before(until) {
-			continue
-		}
-		if err := n.removeLocked(ctx, r, nets); err != nil {
+	for _, name := range plan {
+		if err := n.removeLocked(ctx, nets[name], nets); err != nil {
 			return deleted, err
 		}
 		delete(nets, name)
@@ -122,4 +108,40 @@ func (n *Networks) NetworkPrune(ctx context.Context, filters filter.Args) (delet
 	}
 	return deleted, n.events.Append(events.Message{Type: events.NetworkEventType, Action: events.ActionPrune, Scope: "local",
 		Actor: events.Actor{Attributes: map[string]string{"reclaimed": "0"}}})
+}
+
+// prunable names what a prune takes, among all networks; the caller has the lock.
+func (n *Networks) prunable(ctx context.Context, filters filter.Args) (names []string, nets map[string]netRecord, err error) {
+	if err := filters.Validate("until", "label", "label!"); err != nil {
+		return nil, nil, err
+	}
+	until, err := filters.Until(time.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	if nets, err = n.networks(ctx); err != nil {
+		return nil, nil, err
+	}
+	c, err := n.count(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(nets)) {
+		r := nets[name]
+		if !r.predefined() && len(c.usersOf(name)) == 0 && filters.Labels(r.config.Labels) && (until.IsZero() || r.created.Before(until)) {
+			names = append(names, name)
+		}
+	}
+	return names, nets, nil
+}
+
+// PlanPrune says which networks NetworkPrune would remove.
+func (n *Networks) PlanPrune(ctx context.Context, filters filter.Args) (backend.RemovalPlan, error) {
+	unlock, err := n.lock()
+	if err != nil {
+		return backend.RemovalPlan{}, err
+	}
+	defer unlock()
+	names, _, err := n.prunable(ctx, filters)
+	return backend.RemovalPlan{Lines: names}, err
 }

@@ -85,6 +85,9 @@ func (p Paths) Mirrors() string { return filepath.Join(p.Data, "mirrors.toml") }
 // TrashSettings says how long removed things wait, and how much may wait.
 func (p Paths) TrashSettings() string { return filepath.Join(p.Data, "trash.json") }
 
+// CollectLock is held by the process that erases what was removed.
+func (p Paths) CollectLock() string { return filepath.Join(p.Data, "collect.lock") }
+
 // Temp is scratch space on the data root's file system, so that a rename into place is atomic.
 func (p Paths) Temp() string { return filepath.Join(p.Data, "tmp") }
 

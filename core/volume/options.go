@@ -217,3 +217,6 @@ func resolveAddress(fsType, o string) (string, error) {
 	}
 	return strings.Join(parts, ","), nil
 }
+
+// Mounted says whether something is mounted on a volume's folder now.
+func (v *Volumes) Mounted(name string) (bool, error) { return isMountpoint(v.mountpoint(name)) }

@@ -16,7 +16,7 @@ import (
 // image's layers, topmost first; path is the place in the container, whose
 // symbolic links stay within the image.
 func (v *Volumes) Populate(ctx context.Context, name string, lowers []string, path string) error {
-	target, err := v.openData(name)
+	target, err := v.OpenData(name)
 	if err != nil {
 		return fmt.Errorf("populate volume %s: %w", name, err)
 	}
@@ -38,7 +38,8 @@ func (v *Volumes) Populate(ctx context.Context, name string, lowers []string, pa
 	return nil
 }
 
-func (v *Volumes) openData(name string) (*os.File, error) {
+// OpenData opens a volume's folder as it is now; links in its name are not followed.
+func (v *Volumes) OpenData(name string) (*os.File, error) {
 	root, err := os.OpenRoot(v.store.Paths.Volumes())
 	if err != nil {
 		return nil, err

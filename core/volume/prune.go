@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 
+	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/filter"
 )
 
@@ -79,10 +81,7 @@ func (v *Volumes) prunable(ctx context.Context, filters filter.Args, leaving map
 	}
 	var plan []record
 	for _, r := range all {
-		used := false
-		for _, user := range r.users {
-			used = used || !leaving[user]
-		}
+		used := slices.ContainsFunc(r.users, func(user string) bool { return !leaving[user] })
 		if !used && len(r.options) == 0 && (named || r.anonymous()) && filters.Labels(r.labels) {
 			plan = append(plan, r)
 		}
@@ -100,4 +99,73 @@ func scanNames(rows *sql.Rows) (names []string, err error) {
 		names = append(names, name)
 	}
 	return names, rows.Err()
+}
+
+// Plan says what removing the volumes would do.
+func (v *Volumes) Plan(ctx context.Context, names []string, force bool) (plan backend.RemovalPlan, err error) {
+	gone := map[string]bool{}
+	for _, name := range names {
+		r, err := removable(ctx, v.store.DB, name)
+		if err == nil && gone[name] {
+			err = errdefs.ErrNotFound.WithMessage(fmt.Sprintf("get %s: no such volume", name))
+		}
+		if force && errdefs.IsNotFound(err) {
+			plan.Lines = append(plan.Lines, name) // as the removal itself would say
+			continue
+		}
+		if err != nil {
+			plan.Errors, plan.Failed = append(plan.Errors, err.Error()), true
+			continue
+		}
+		gone[name] = true
+		if err := v.planOne(ctx, &plan, r); err != nil {
+			return plan, err
+		}
+	}
+	return plan, nil
+}
+
+// PlanPrune is Plan for VolumePrune.
+func (v *Volumes) PlanPrune(ctx context.Context, filters filter.Args, leaving map[string]bool) (plan backend.RemovalPlan, err error) {
+	list, err := v.prunable(ctx, filters, leaving)
+	if err != nil {
+		return plan, err
+	}
+	for _, r := range list {
+		if err := v.planOne(ctx, &plan, r); err != nil {
+			return plan, err
+		}
+	}
+	return plan, nil
+}
+
+// PlanRelease says which anonymous volumes go with containers.
+func (v *Volumes) PlanRelease(ctx context.Context, leaving map[string]bool) (plan backend.RemovalPlan, err error) {
+	all, err := query(ctx, v.store.DB, "")
+	if err != nil {
+		return plan, err
+	}
+	for _, r := range all {
+		stays := slices.ContainsFunc(r.users, func(user string) bool { return !leaving[user] })
+		if len(r.users) == 0 || stays || !r.anonymous() {
+			continue
+		}
+		if err := v.planOne(ctx, &plan, r); err != nil {
+			return plan, err
+		}
+	}
+	return plan, nil
+}
+
+func (v *Volumes) planOne(ctx context.Context, plan *backend.RemovalPlan, r record) error {
+	plan.Lines = append(plan.Lines, r.name)
+	if len(r.options) > 0 {
+		return nil // its files lie elsewhere
+	}
+	size, err := treeSize(ctx, v.mountpoint(r.name))
+	if err != nil {
+		return fmt.Errorf("size of volume %s: %w", r.name, err)
+	}
+	plan.Bytes += uint64(size)
+	return nil
 }

@@ -27,8 +27,8 @@ type removed struct {
 }
 
 // trashOn says whether removed volumes wait.
-func (v *Volumes) trashOn() (bool, error) {
-	if v.settings == nil {
+func (v *Volumes) trashOn(ctx context.Context) (bool, error) {
+	if v.settings == nil || backend.SkipsTrash(ctx) {
 		return false, nil
 	}
 	s, err := v.settings.Load()
@@ -38,7 +38,7 @@ func (v *Volumes) trashOn() (bool, error) {
 // remove takes a volume out of the records, into the journal.
 func (v *Volumes) remove(ctx context.Context, tx *sql.Tx, r record) (removed, error) {
 	gone := removed{name: r.name, folder: removedPrefix + newName()}
-	waits, err := v.trashOn()
+	waits, err := v.trashOn(ctx)
 	if err != nil {
 		return gone, err
 	}

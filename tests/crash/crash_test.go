@@ -279,3 +279,42 @@ func alive(pid int) bool {
 	_, rest, _ := strings.Cut(string(status), ") ")
 	return !strings.HasPrefix(rest, "Z")
 }
+
+// A removal that dies has happened or has not; what it took comes back, and
+// nothing is in use for ever.
+func TestNacreKilledInRemovalAndUndo(t *testing.T) {
+	e := newEngine(t)
+	for _, delay := range moments {
+		e.must("create", "--name", "victim", "-v", "data:/data", e.image, "true")
+		e.must("volume", "create", "spare")
+		for _, args := range [][]string{{"rm", "victim"}, {"volume", "rm", "spare"}, {"rmi", "-f", e.image}, {"undo"}} {
+			e.killAfter(delay, args...)
+		}
+		after := fmt.Sprintf("removals killed after %v", delay)
+		for range 4 { // whatever was removed
+			if e.command("undo").Run() != nil {
+				break
+			}
+		}
+		e.must("image", "inspect", e.image)
+		if got := e.must("run", "--rm", "--pull", "never", "-v", "data:/data", e.image, "echo", "works"); got != "works" {
+			t.Fatalf("%s: a new container printed %q", after, got)
+		}
+		e.must("rm", "victim")
+		e.must("volume", "rm", "spare", "data")
+		e.must("trash", "empty")
+		e.consistent(after)
+	}
+}
+
+// The collector may die at any moment; the next one goes on.
+func TestCollectorKilled(t *testing.T) {
+	e := newEngine(t)
+	e.must("trash", "set", "--keep", "0")
+	for _, delay := range moments {
+		e.must("rmi", "-f", e.image)
+		e.killAfter(delay, "system", "collect")
+		e.must("pull", "-q", e.image)
+		e.consistent(fmt.Sprintf("collector killed after %v", delay))
+	}
+}

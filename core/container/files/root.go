@@ -27,6 +27,9 @@ import (
 // it; mounts that were made for it go with it.
 type Root struct{ dir *os.File }
 
+// Folder is an open folder of the host as a root; Close closes it.
+func Folder(dir *os.File) *Root { return &Root{dir} }
+
 // Close lets go of the root.
 func (r *Root) Close() error { return r.dir.Close() }
 

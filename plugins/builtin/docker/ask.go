@@ -22,6 +22,8 @@ type Request struct {
 	Query  url.Values
 	Header http.Header
 	Body   any // sent as JSON; nil: nothing
+
+	Content io.Reader // sent as it is, where there is no Body
 }
 
 // Ask makes a request and reads the JSON answer, unless answer is nil.
@@ -42,7 +44,7 @@ func Ask(ctx context.Context, engine client.APIClient, r Request, answer any) er
 
 // Stream makes a request and gives the answer's body, which the caller closes.
 func Stream(ctx context.Context, engine client.APIClient, r Request) (io.ReadCloser, error) {
-	var content io.Reader
+	content := r.Content
 	if r.Body != nil {
 		data, err := json.Marshal(r.Body)
 		if err != nil {

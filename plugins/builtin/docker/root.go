@@ -66,7 +66,9 @@ func extend(top *cobra.Command, docker *command.DockerCli) {
 			extend(c, docker)
 		}
 	case "system":
-		top.AddCommand(newReset(docker))
+		top.AddCommand(newReset(docker), newCollect(docker))
+	case "volume":
+		top.AddCommand(newVolumeExport(docker), newVolumeImport(docker), newVolumeClone(docker))
 	case "config":
 		top.Short = "Manage the engine's configuration, and Swarm configs"
 		delete(top.Annotations, "swarm") // it is listed there; its own subcommands work without
@@ -89,6 +91,7 @@ func adapt(c *cobra.Command, docker *command.DockerCli) {
 	}
 	c.Example = strings.ReplaceAll(c.Example, "docker ", "nacre ")
 	override(c, docker)
+	previewable(c, docker)
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			if begun, err := table(cmd, docker, args); begun {
