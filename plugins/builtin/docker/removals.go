@@ -120,7 +120,7 @@ func removeImages(cmd *cobra.Command, docker *command.DockerCli, names []string,
 	for _, one := range answer {
 		if one.Error != "" {
 			fatal = fatal || !one.NotFound
-			errs = append(errs, errors.New("Error response from daemon: "+one.Error)) //lint:ignore ST1005 docker's words
+			errs = append(errs, errors.New("Error response from daemon: "+one.Error))
 			continue
 		}
 		for _, item := range one.Items {
