@@ -347,7 +347,7 @@ func TestValidateRefuses(t *testing.T) {
 		t.Fatalf("the plain case: %v", err)
 	}
 	for want, hc := range map[string]container.HostConfig{
-		"--storage-opt is not supported":            {StorageOpt: map[string]string{"size": "1G"}},
+		"--storage-opt is supported only for":       {StorageOpt: map[string]string{"size": "1G"}},
 		"Range of CPUs is from 0.01 to":             {Resources: container.Resources{NanoCPUs: 1 << 50}},
 		"is no set of numbers":                      {Resources: container.Resources{CpusetCpus: "1-x"}},
 		"invalid PID mode: x":                       {PidMode: "x"},

@@ -11,6 +11,9 @@ import (
 // Validate refuses what is wrong and what this engine does not serve, each
 // with one clear line: errdefs.ErrInvalidArgument and ErrNotImplemented.
 func Validate(hc *container.HostConfig, host Host) error {
+	if len(hc.StorageOpt) > 0 { // docker's words where its layers are on a file system without quotas
+		return invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+	}
 	for _, check := range []func(*container.HostConfig) error{unserved, modes, limits, securityOptions} {
 		if err := check(hc); err != nil {
 			return err
@@ -48,7 +51,6 @@ func unserved(hc *container.HostConfig) error {
 	}{
 		{hc.VolumeDriver != "" && hc.VolumeDriver != "local", "--volume-driver " + hc.VolumeDriver},
 		{hc.Cgroup != "", "a container's cgroup as one's own"},
-		{len(hc.StorageOpt) > 0, "--storage-opt"},
 		{!hc.Isolation.IsDefault(), "--isolation " + string(hc.Isolation)},
 		{hc.CPUCount != 0 || hc.CPUPercent != 0 || hc.IOMaximumIOps != 0 || hc.IOMaximumBandwidth != 0, "a limit of Windows containers"},
 	} {
