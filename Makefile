@@ -58,6 +58,11 @@ lint: deps-build
 bench: deps-bench build
 	go run ./tests/bench -nacre $(GOBIN)/nacre $(BENCHFLAGS)
 
+# Random keys and windows of random sizes for ten minutes; FUZZTIME says otherwise.
+FUZZTIME ?= 10m
+fuzz: deps-build
+	go test -count=1 -timeout 2h ./repl/prompt -run '^TestRandomKeys$$' -v -keytime=$(FUZZTIME)
+
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre
 	install -m 0755 $(GOBIN)/nacre $(DESTDIR)$(PREFIX)/bin/nacre

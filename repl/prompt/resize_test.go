@@ -92,7 +92,7 @@ func TestRandomKeys(t *testing.T) {
 	s.Resize(80, 24)
 	s.Send("\x1b[201~") // end of a paste that may be open
 	time.Sleep(200 * time.Millisecond)
-	s.Send("\x07\x03")
+	s.Send("\r\x07\x03") // the line that another editor may wait for
 	time.Sleep(100 * time.Millisecond)
 	s.Send("\x03alive\r")
 	s.Contains("[alive]")
@@ -115,6 +115,7 @@ func randomKeys(r *rand.Rand) string {
 		"\x1b", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F", "\x1b[3~", "\x1b[5~", "\x1b[6~", "\x1b[Z", "\x1b[1;5C", "\x1b[1;5D",
 		"\x1bb", "\x1bf", "\x1bd", "\x1b\x7f", "\x1b\r", "\x1b[", "\x1bO", "\x1b[99;99", "\x1b[12;40R",
 		"\x1b[200~pasted\r\nrows\x1b[201~", "\x1b[200~", "\x1b[201~", "\xff", "\xe6", "\xc3\x28",
+		"\x18", "\x18\x15", "\x18\x12", "\x18\x05", "\x1by", "\x1b/", "\x1be", "rm web", "!!", "pa ", "nginx镜像👍🏽",
 		"pull ", "ps -a", "images", "many ", "slow ", "\"", "'", "$(", ")", "|", "\\", "i", " ", "日本語", "👨‍👩‍👧", "e\u0301", "\u200d", "🇩🇪", "\u202e", "\t日",
 		strings.Repeat("long", 30),
 	}
