@@ -97,12 +97,18 @@ func (c *Completer) positional(ctx context.Context, t *typing) (answer, bool) {
 	return answer{list: list, d: none}, true
 }
 
-// without leaves out what was given already.
+// without leaves out what was given already. The list stays as it is.
 func without(list []plugins.Candidate, args []string) []plugins.Candidate {
 	if len(args) == 0 {
 		return list
 	}
-	return slices.DeleteFunc(list, func(c plugins.Candidate) bool { return slices.Contains(args, c.Text) })
+	kept := make([]plugins.Candidate, 0, len(list))
+	for _, c := range list {
+		if !slices.Contains(args, c.Text) {
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 // objects lists what an argument can be.
@@ -110,7 +116,7 @@ func (c *Completer) objects(ctx context.Context, e *engine, w what, word string)
 	switch w {
 	case imageName, imageWanted, imageToRemove:
 		e.need(ctx, images)
-		return imageCandidates(e.imageList(), w == imageToRemove, word)
+		return append(slices.Clip(e.imageNames()), imageIDs(e.imageList(), w == imageToRemove, word)...)
 	case volumeName:
 		e.need(ctx, volumes)
 		return namedCandidates(e.namedList(volumes))
@@ -123,7 +129,8 @@ func (c *Completer) objects(ctx context.Context, e *engine, w what, word string)
 		e.need(ctx, volumes)
 		e.need(ctx, networks)
 		list := containerCandidates(e.containerList(), anyContainer, word)
-		list = append(list, imageCandidates(e.imageList(), false, word)...)
+		list = append(list, e.imageNames()...)
+		list = append(list, imageIDs(e.imageList(), false, word)...)
 		list = append(list, namedCandidates(e.namedList(volumes))...)
 		return append(list, namedCandidates(e.namedList(networks))...)
 	}
@@ -138,26 +145,45 @@ func isID(word string) bool {
 	return len(word) >= 3 && strings.Trim(word, "0123456789abcdef") == ""
 }
 
-func imageCandidates(list []Image, nameless bool, word string) []plugins.Candidate {
+// imageCandidates are the images by name, and how large and old they are.
+func imageCandidates(list []Image) []plugins.Candidate {
 	out := make([]plugins.Candidate, 0, len(list))
 	now := time.Now()
 	for _, i := range list {
-		about := units.HumanSizeWithPrecision(float64(i.Size), 3) + ", " + units.HumanDuration(now.Sub(time.Unix(i.Created, 0))) + " old"
-		named := false
+		about := aboutImage(i, now)
 		for _, tag := range i.RepoTags {
-			if tag != "<none>:<none>" {
-				named = true
+			if tag != nameless {
 				out = append(out, plugins.Candidate{Text: strings.TrimSuffix(tag, ":latest"), Description: about})
 			}
 		}
+	}
+	return out
+}
+
+const nameless = "<none>:<none>"
+
+func aboutImage(i Image, now time.Time) string {
+	return units.HumanSizeWithPrecision(float64(i.Size), 3) + ", " + units.HumanDuration(now.Sub(time.Unix(i.Created, 0))) + " old"
+}
+
+// imageIDs are the images by id: those without a name, and those whose id was begun.
+func imageIDs(list []Image, all bool, word string) []plugins.Candidate {
+	begun := isID(word)
+	if !all && !begun {
+		return nil
+	}
+	var out []plugins.Candidate
+	for _, i := range list {
 		id := strings.TrimPrefix(i.ID, "sha256:")
-		if (!named && nameless || isID(word) && strings.HasPrefix(id, word)) && len(id) >= shortID {
-			what := "<none>, " + about
-			if named {
-				what = i.RepoTags[0] + ", " + about
-			}
-			out = append(out, plugins.Candidate{Text: id[:max(shortID, min(len(word), len(id)))], Description: what})
+		named := len(i.RepoTags) > 0 && i.RepoTags[0] != nameless
+		if (named || !all) && !(begun && strings.HasPrefix(id, word)) || len(id) < shortID {
+			continue
 		}
+		what := "<none>, "
+		if named {
+			what = i.RepoTags[0] + ", "
+		}
+		out = append(out, plugins.Candidate{Text: id[:max(shortID, min(len(word), len(id)))], Description: what + aboutImage(i, time.Now())})
 	}
 	return out
 }

@@ -74,9 +74,9 @@ func (c *Completer) missing(globals []string, path string, n int, name string) b
 }
 
 // ready tells whether a list is known; one that is stale or was never fetched
-// is fetched in the background.
+// is fetched in the background, not too often.
 func (e *engine) ready(k kind) bool {
-	e.start(k)
+	e.calmly(k)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return !e.at[k].IsZero()

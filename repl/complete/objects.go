@@ -70,7 +70,11 @@ type engine struct {
 	volumes  []Named
 	networks []Named
 	index    indexes
-	changed  func() // called after a list was fetched
+	named    []plugins.Candidate // the images by name
+	namedAt  time.Time           // ages are told as of then
+	took     [kinds]time.Duration
+	again    [kinds]bool // a fetch for colours is to come
+	changed  func()      // called after a list was fetched
 }
 
 const (
@@ -140,6 +144,30 @@ func (e *engine) start(k kind) <-chan struct{} {
 	return done
 }
 
+// calmly is start for what is nice to know: a list that takes long is fetched
+// seldom, however often it changes.
+func (e *engine) calmly(k kind) {
+	const share = 20 // of the time may go into it
+	e.mu.Lock()
+	wait := share*e.took[k] - time.Since(e.at[k])
+	late := wait > 0 && !e.current(k)
+	if late && !e.again[k] {
+		e.again[k] = true
+		time.AfterFunc(wait, func() {
+			e.mu.Lock()
+			e.again[k] = false
+			e.mu.Unlock()
+			if e.changed != nil {
+				e.changed() // who still wants to know will ask
+			}
+		})
+	}
+	e.mu.Unlock()
+	if !late {
+		e.start(k)
+	}
+}
+
 func (e *engine) current(k kind) bool {
 	return e.fresh[k] && (e.watching || time.Since(e.at[k]) < unwatched)
 }
@@ -151,8 +179,10 @@ func (e *engine) load(k kind, done chan struct{}) {
 	e.mu.Lock()
 	e.fresh[k] = true // an event during the request makes it stale again
 	e.mu.Unlock()
+	begun := time.Now()
 	store, err := e.fetch(ctx, k)
 	e.mu.Lock()
+	e.took[k] = time.Since(begun)
 	if err != nil {
 		e.fresh[k] = false
 	} else {
@@ -172,7 +202,11 @@ func (e *engine) fetch(ctx context.Context, k kind) (store func(), err error) {
 	case images:
 		var list []Image
 		err = e.get(ctx, "/images/json", nil, &list)
-		return func() { e.images = list; e.indexImages() }, err
+		named := imageCandidates(list)
+		return func() {
+			e.images, e.named, e.namedAt = list, named, time.Now()
+			e.indexImages()
+		}, err
 	case containers:
 		var list []Container
 		err = e.get(ctx, "/containers/json", url.Values{"all": {"1"}}, &list)
@@ -194,6 +228,16 @@ func (e *engine) imageList() []Image {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.images
+}
+
+// imageNames lists the images by name. How old they are may be a minute late.
+func (e *engine) imageNames() []plugins.Candidate {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if time.Since(e.namedAt) > time.Minute {
+		e.named, e.namedAt = imageCandidates(e.images), time.Now()
+	}
+	return e.named
 }
 
 func (e *engine) containerList() []Container {

@@ -5,6 +5,7 @@
 package fuzzy
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -23,6 +24,9 @@ const (
 	pointWhole    = 2000 // the text is it
 	pointInOne    = 400  // all of it in one piece
 	mostPositions = 256
+	mostPattern   = 64  // bytes: nobody means letters out of the middle by a longer one
+	mostStarts    = 16  // places to begin at that are compared
+	mostText      = 512 // bytes of a text that are compared
 )
 
 // Match tells whether the letters of pattern occur in text in their order, and
@@ -33,11 +37,25 @@ func Match(pattern, text string) (score int, at []int, ok bool) {
 	if pattern == "" {
 		return 0, nil, true
 	}
+	if i := strings.Index(text, pattern); len(pattern) > mostPattern || len(text) > mostText {
+		return inOnePiece(i, pattern, text)
+	}
 	if !contains(pattern, text) {
 		return 0, nil, false
 	}
 	score, at = best(pattern, text)
 	return score, at, true
+}
+
+// inOnePiece is the match of what is too long to look for letter by letter.
+func inOnePiece(i int, pattern, text string) (score int, at []int, ok bool) {
+	if i < 0 {
+		return 0, nil, false
+	}
+	for j := range min(len(pattern), mostPositions) {
+		at = append(at, i+j)
+	}
+	return len(pattern)*pointLetter + bonus(true, i == 0, len(pattern) == len(text)), at, true
 }
 
 // contains is the quick answer for the many texts that do not match.
@@ -60,10 +78,14 @@ func contains(pattern, text string) bool {
 // where all of it stands in one piece.
 func best(pattern, text string) (score int, at []int) {
 	score = -1
-	before := ' '
+	before, starts := ' ', 0
 	for i, r := range text {
+		if starts == mostStarts {
+			break
+		}
 		p, _ := utf8.DecodeRuneInString(pattern)
 		if same(p, r) && (score < 0 || begins(before, r) || hasPrefix(text[i:], pattern)) {
+			starts++
 			if s, places, ok := from(pattern, text, i, before); ok && s > score {
 				score, at = s, places
 			}

@@ -354,6 +354,7 @@ func (e *Editor) apply(keys []key, text line) line {
 		}
 		e.key(k)
 	}
+	e.settleSearch()
 	e.updateGhost()
 	e.updatePreview()
 	return e.line

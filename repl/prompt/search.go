@@ -44,6 +44,7 @@ type search struct {
 	filter Filter
 	found  []Found
 	at     int
+	stale  bool               // found is not for the query: several letters that come at once are looked for once
 	cancel context.CancelFunc // of the search further back
 }
 
@@ -59,12 +60,22 @@ func (e *Editor) beginSearch() {
 	e.searchAgain("")
 }
 
-// searchAgain looks for another query and shows its best line. What lies
-// further back than memory reaches is looked for beside the editor.
+// searchAgain has another query looked for before the next paint, or before a
+// key that needs what is found.
 func (e *Editor) searchAgain(query string) {
+	e.search.query, e.search.stale = query, true
+}
+
+// settleSearch looks for the query and shows its best line. What lies further
+// back than memory reaches is looked for beside the editor.
+func (e *Editor) settleSearch() {
 	s := e.search
+	if s == nil || !s.stale {
+		return
+	}
 	s.cancel()
-	s.query, s.found, s.at = query, nil, 0
+	query := s.query
+	s.found, s.at, s.stale = nil, 0, false
 	if query != "" || s.filter != (Filter{}) {
 		s.found = e.opt.Search(query, s.filter)
 	}
@@ -147,6 +158,9 @@ func matched(query, text string) []int {
 // is to be applied to the line that was found.
 func (e *Editor) searchKey(k key) bool {
 	s := e.search
+	if k.name != "" && k.name != "paste" && k.name != "backspace" {
+		e.settleSearch()
+	}
 	switch {
 	case k.name == "":
 		e.searchAgain(s.query + k.text)

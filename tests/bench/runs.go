@@ -80,8 +80,12 @@ func (l *lab) withRunner(ctx context.Context, measure func() error) error {
 }
 
 func measureStart(ctx context.Context, l *lab, s *sample) error {
+	return measureStartOf(ctx, l.nacre, l, s)
+}
+
+func measureStartOf(ctx context.Context, e *engine, l *lab, s *sample) error {
 	for range l.runs {
-		at, err := l.nacre.session(ctx)
+		at, err := e.session(ctx)
 		if err != nil {
 			return err
 		}

@@ -69,3 +69,28 @@ func previewAndColours(t *testing.T, w *world) {
 }
 
 var previewForm = regexp.MustCompile(`\n→ 1 image, [0-9.]+ [kM]B, 1 in use`)
+
+// farNamesComplete: files in a container, whether it runs or not, and what a registry has.
+func farNamesComplete(t *testing.T, w *world) {
+	w.once(t, "run", "-d", "--name", "shelf", w.image, "sh", "-c", "mkdir -p /books/old; touch /books/new; sleep 1000")
+	defer w.once(t, "rm", "-f", "shelf")
+	s := w.open(t)
+	s.Send("cp shelf:/boo\t")
+	s.Want(p + "cp shelf:/books/")
+	s.Send("o\t")
+	s.Want(p + "cp shelf:/books/old/")
+	s.Send("\x15exec shelf cat /books/ne\t")
+	s.Want(p + "exec shelf cat /books/new")
+	s.Send("\x15exec shelf unlz\t") // a program of its
+	s.Want(p + "exec shelf unlzma")
+	s.Send("\x15kill shelf\r")
+	ends(s, "shelf")
+	s.Send("cp shelf:/boo\t")
+	s.Until("it is looked into where it does not run", func() bool { return strings.HasSuffix(s.Screen(), p+"cp shelf:/books/") })
+	s.Send("\x15pull " + w.registry + "/libr\t")
+	s.Until("the repository", func() bool { return strings.HasSuffix(s.Screen(), p+"pull "+w.registry+"/library/busybox") })
+	s.Send(":lat\t")
+	s.Until("the tag", func() bool { return strings.HasSuffix(s.Screen(), p+"pull "+w.registry+"/library/busybox:latest") })
+	s.Send("\x15")
+	leave(s)
+}

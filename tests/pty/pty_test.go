@@ -28,6 +28,7 @@ const sleeper = `sh -c "echo it'' sleeps; exec sleep 100"`
 // world is one engine with an image, for all tests.
 type world struct {
 	bin, root, image string
+	registry         string // its address
 	env              []string
 }
 
@@ -54,6 +55,7 @@ func TestTerminal(t *testing.T) {
 		{"settings", settings},
 		{"nacre's own commands behind the prompt", ownCommandsBehind},
 		{"history of other sessions", sharedHistory},
+		{"paths in a container and a registry's names complete", farNamesComplete},
 		{"shortcuts", shortcuts},
 		{"preview and colours", previewAndColours},
 		{"paste", paste},
@@ -106,7 +108,7 @@ func newWorld(t *testing.T) *world {
 		"HOME=" + home, "PATH=" + w.bin + ":" + os.Getenv("PATH"), "TERM=xterm-256color", "XTERM_VERSION=XTerm(390)", "LANG=C.UTF-8",
 		"NACRE_DATA_ROOT=" + filepath.Join(root, "d"), "NACRE_EXEC_ROOT=" + filepath.Join(root, "r"),
 	}
-	w.image = "bb"
+	w.image, w.registry = "bb", reg.Addr
 	full := reg.Addr + "/library/busybox"
 	w.once(t, "pull", full)
 	w.once(t, "tag", full, w.image)
