@@ -9,7 +9,7 @@ import (
 // pending are keys whose value is read into Config but which no module uses
 // yet. Who makes a module use one deletes it here.
 var pending = []string{
-	"dns", "dns-opts", "dns-search", "bip", "bip6", "ipv6", "mtu", "default-address-pools", "host-gateway-ips", "ip",
+	"bip", "bip6", "ipv6", "host-gateway-ips",
 }
 
 const (

@@ -23,7 +23,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 	ways := access.Ways{Config: e.opts.Config, Temp: paths.Temp(), Agent: "nacre/" + e.opts.Version}
 	mirrors := &mirror.Mirrors{File: mirror.File{Path: paths.Mirrors()}, Ways: ways, TempDir: paths.Temp(), Limits: mirror.DefaultLimits}
 	networks, err := network.New(ctx, network.Options{
-		Store: e.store, Events: e.events,
+		Store: e.store, Events: e.events, Config: e.opts.Config,
 		Resolver: func() (string, error) {
 			return shimapi.FindProgram(resolver.Binary, resolver.EnvBinary, e.opts.Self, e.opts.Getenv)
 		},

@@ -76,7 +76,11 @@ func (n *Networks) checkSubnets(ctx context.Context, rec netRecord) (netRecord, 
 	if subnet := rec.v4().Subnet; subnet.IsValid() && overlap(subnet, taken) == nil {
 		return rec, nil
 	}
-	subnet, err := chooseSubnet(pools(), taken)
+	candidates, err := n.candidates(true)
+	if err != nil {
+		return rec, err
+	}
+	subnet, err := chooseSubnet(candidates, taken)
 	if err != nil {
 		return rec, err
 	}

@@ -22,6 +22,10 @@ import (
 // a port that is taken, errdefs.ErrInvalidArgument and
 // errdefs.ErrNotImplemented for what cannot be.
 func (n *Networks) Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
+	req, err := n.withDefaults(req)
+	if err != nil {
+		return backend.Endpoints{}, err
+	}
 	_, none := requestedNetworks(req)[network.NetworkNone]
 	switch mode := req.HostConfig.NetworkMode; {
 	case mode.IsHost():

@@ -276,7 +276,11 @@ func (n *Networks) choosePools(ctx context.Context, r netRecord) ([]pool, error)
 		}
 	}
 	if !r.config.NoIPv4 && !r.v4().Subnet.IsValid() {
-		subnet, err := chooseSubnet(userPools(), taken)
+		candidates, err := n.candidates(false)
+		if err != nil {
+			return nil, err
+		}
+		subnet, err := chooseSubnet(candidates, taken)
 		if err != nil {
 			return nil, err
 		}

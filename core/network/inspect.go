@@ -121,11 +121,11 @@ func (n *Networks) describe(r netRecord) network.Network {
 		IPAM:    network.IPAM{Driver: "default", Options: r.config.IPAMOptions, Config: []network.IPAMConfig{}},
 		Options: map[string]string{}, Labels: map[string]string{},
 	}
-	maps.Copy(out.Options, r.config.Options)
-	maps.Copy(out.Labels, r.config.Labels)
 	if r.isDefault() {
 		maps.Copy(out.Options, map[string]string{optionDefault: "true", optionICC: "true", optionMasquerade: "true", optionBinding: "0.0.0.0", optionName: n.bridge})
 	}
+	maps.Copy(out.Options, r.config.Options)
+	maps.Copy(out.Labels, r.config.Labels)
 	for _, p := range r.config.Pools {
 		out.IPAM.Config = append(out.IPAM.Config, network.IPAMConfig{Subnet: p.Subnet, Gateway: p.Gateway, IPRange: p.Range, AuxAddress: p.Aux})
 	}

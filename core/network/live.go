@@ -19,6 +19,10 @@ import (
 // its processes. Errors as those of Connect, and errdefs.ErrPermissionDenied
 // when it is in the network already.
 func (n *Networks) Join(ctx context.Context, req backend.EndpointRequest, name string, given *network.EndpointSettings) (backend.Endpoints, error) {
+	req, err := n.withDefaults(req)
+	if err != nil {
+		return backend.Endpoints{}, err
+	}
 	nets, err := n.networks(ctx)
 	if err != nil {
 		return backend.Endpoints{}, err
@@ -95,6 +99,9 @@ func alreadyThere(container, network string) error {
 // its way out move to another network that it is in. It fails with
 // errdefs.ErrPermissionDenied when it is not in the network.
 func (n *Networks) Leave(ctx context.Context, req backend.EndpointRequest, name string) (out backend.Endpoints, err error) {
+	if req, err = n.withDefaults(req); err != nil {
+		return out, err
+	}
 	netns, err := unix.Open(req.NetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return out, fmt.Errorf("open the network namespace of container %s: %w", req.Name, err)

@@ -174,6 +174,13 @@ func (n *Networks) readNetworks(ctx context.Context) (map[string]netRecord, erro
 			}
 			r.config.Pools = []pool{chosenPool(p)}
 		}
+		if r.isDefault() {
+			c, err := n.config.Load()
+			if err != nil {
+				return nil, err
+			}
+			r.config.Options = defaultOptions(c)
+		}
 		found[r.name] = r
 	}
 	return found, rows.Err()

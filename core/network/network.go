@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/network/resolver"
 	"github.com/nacre-sh/nacre/core/store"
 )
@@ -33,8 +34,9 @@ type Networks struct {
 	store    *store.Store
 	events   Events           // nil: nobody is told
 	resolver *resolver.Client // of names in networks that users make
-	bridge   string           // name of the default network's interface
-	table    string           // nftables table, families ip and ip6
+	config   config.File
+	bridge   string // name of the default network's interface
+	table    string // nftables table, families ip and ip6
 }
 
 // Options is what the module works with.
@@ -42,6 +44,7 @@ type Options struct {
 	Store    *store.Store
 	Events   Events                 // nil: none are written
 	Resolver func() (string, error) // finds the nacre-resolver program
+	Config   config.File            // daemon.json; zero: none
 }
 
 // New prepares the records; bridges and rules are made when the first
@@ -52,7 +55,7 @@ func New(ctx context.Context, o Options) (*Networks, error) {
 	}
 	bridge, table := names(o.Store.Paths.Data)
 	return &Networks{
-		store: o.Store, events: o.Events, bridge: bridge, table: table,
+		store: o.Store, events: o.Events, bridge: bridge, table: table, config: o.Config,
 		resolver: &resolver.Client{Dir: o.Store.Paths.Resolver(), Binary: o.Resolver},
 	}, nil
 }

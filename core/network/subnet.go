@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 
@@ -30,8 +31,8 @@ func pools() []netip.Prefix {
 func userPools() []netip.Prefix { return pools()[1:] }
 
 // chooseSubnet returns the first candidate that overlaps nothing in use.
-func chooseSubnet(candidates []netip.Prefix, taken []occupant) (netip.Prefix, error) {
-	for _, p := range candidates {
+func chooseSubnet(candidates iter.Seq[netip.Prefix], taken []occupant) (netip.Prefix, error) {
+	for p := range candidates {
 		if overlap(p, taken) == nil {
 			return p, nil
 		}

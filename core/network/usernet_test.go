@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/filter"
 )
 
@@ -413,4 +416,26 @@ func TestNetworksByManyProcessesAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// The engine's daemon.json has words about networks.
+func TestConfiguredDefaults(t *testing.T) {
+	h := newTestHost(t)
+	h.config = config.File{Path: filepath.Join(t.TempDir(), "daemon.json")}
+	check(t, os.WriteFile(h.config.Path, []byte(`{"dns": ["192.0.2.1"], "dns-search": ["example.test"], "mtu": 1300, "ip": "127.0.0.1",
+		"default-address-pools": [{"base": "10.30.0.0/16", "size": 24}, {"base": "10.31.0.0/23", "size": 24}]}`), 0o600))
+	c := h.start(t, "c", bindings(":8080:80/tcp"))
+	if !strings.Contains(string(c.out.ResolvConf), "nameserver 192.0.2.1\nsearch example.test") || c.address.String() != "10.30.0.2" {
+		t.Errorf("address %s, resolv.conf %s", c.address, c.out.ResolvConf)
+	}
+	if b := c.out.Settings.Ports[network.MustParsePort("80/tcp")]; len(b) != 1 || b[0].HostIP.String() != "127.0.0.1" {
+		t.Errorf("published %v, want on 127.0.0.1 only", b)
+	}
+	if br, err := net.InterfaceByName(h.bridge); err != nil || br.MTU != 1300 {
+		t.Errorf("bridge %+v (%v), want MTU 1300", br, err)
+	}
+	id := h.create(t, "n", nil)
+	if n, err := h.NetworkInspect(t.Context(), id); err != nil || n.IPAM.Config[0].Subnet.String() != "10.30.1.0/24" {
+		t.Errorf("subnet %v (%v), want the next of the pool", n.IPAM.Config, err)
+	}
 }
