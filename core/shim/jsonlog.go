@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
@@ -87,6 +89,10 @@ func (w *logWriter) flush(buf *bytes.Buffer) error {
 	if buf.Len() == 0 {
 		return nil
 	}
+	if w.broken && !w.hasRoom() {
+		buf.Reset()
+		return nil
+	}
 	n, err := w.file.Write(buf.Bytes())
 	buf.Reset()
 	if err == nil {
@@ -104,6 +110,19 @@ func (w *logWriter) flush(buf *bytes.Buffer) error {
 	}
 	w.broken = true
 	return fmt.Errorf("write the log: %w", err)
+}
+
+// resumeRoom is how many bytes must be free before a log that has met a full
+// disk goes on; on a small disk a quarter. Otherwise it would eat the room that
+// a user makes to remove something.
+const resumeRoom = 16 << 20
+
+func (w *logWriter) hasRoom() bool {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(w.file.Fd()), &st); err != nil {
+		return true // the write will tell
+	}
+	return int64(st.Bavail)*st.Bsize >= min(resumeRoom, int64(st.Blocks)*st.Bsize/4)
 }
 
 func (w *logWriter) close() {

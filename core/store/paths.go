@@ -76,6 +76,9 @@ func (p Paths) ContainerRun(id string) string { return filepath.Join(p.Exec, "co
 // Marks is the layer that lies below every container's image.
 func (p Paths) Marks() string { return filepath.Join(p.Data, "marks") }
 
+// reserve is a file that takes room which is given away when the disk is full.
+func (p Paths) reserve() string { return filepath.Join(p.Data, "reserve") }
+
 // Events is the event log, lines of JSON; it is in the exec root because docker's events do not survive a restart either.
 func (p Paths) Events() string { return filepath.Join(p.Exec, "events.jsonl") }
 

@@ -45,6 +45,7 @@ func Open(ctx context.Context, paths Paths) (*Store, error) {
 			return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
 		}
 	}
+	keepReserve(paths)
 	db, err := openDB(paths.StateDB())
 	if err != nil {
 		return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
@@ -68,7 +69,7 @@ func classify(err error) error {
 		return hinted("run nacre as root, or choose folders of your own with --data-root and --exec-root", errdefs.ErrPermissionDenied)
 	case is(sqlite3.SQLITE_NOTADB), is(sqlite3.SQLITE_CORRUPT):
 		return hinted("state.db is damaged; put a copy of it back, or move it away to begin anew", errdefs.ErrDataLoss)
-	case errors.Is(err, unix.ENOSPC), is(sqlite3.SQLITE_FULL):
+	case errors.Is(err, unix.ENOSPC), is(sqlite3.SQLITE_FULL), db != nil && db.Code() == sqlite3.SQLITE_IOERR_SHMSIZE:
 		return hinted("make room on the disk of the data root", errdefs.ErrResourceExhausted)
 	}
 	return err
