@@ -132,6 +132,9 @@ func pathError(err error, p, name string) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("Could not find the file %s in container %s", p, name))
 	}
+	if errors.Is(err, unix.ELOOP) { // a loop of links, or a magic link of /proc
+		return fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
+	}
 	return err
 }
 
