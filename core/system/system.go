@@ -66,6 +66,7 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 		ServerVersion:  s.cfg.Version,
 		Runtimes:       map[string]system.RuntimeWithStatus{"runc": {Runtime: system.Runtime{Path: s.shim()}}},
 		DefaultRuntime: "runc",
+		InitBinary:     "docker-init", // nacre-shim under that name
 		RuncCommit:     system.Commit{ID: s.libcontainer()},
 		Swarm:          swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 		// Containers never depend on an engine that runs.

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
+
+	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
 // defaultCgroupRoot is where the kernel's cgroups are mounted.
@@ -150,6 +153,25 @@ func processors(hc *container.HostConfig, host Host) error {
 		}
 	}
 	return nil
+}
+
+// realtime refuses a real-time budget that the cgroup above has not got: the
+// kernel gives a new one none, and the start would fail with "invalid argument".
+func realtime(hc *container.HostConfig, host Host) error {
+	if hc.CPURealtimeRuntime <= 0 {
+		return nil
+	}
+	parent := cmp.Or(hc.CgroupParent, shimapi.DefaultCgroupParent)
+	file := host.cgroupFile("cpu", parent, "cpu.rt_runtime_us")
+	budget := 0
+	if content, err := os.ReadFile(file); err == nil {
+		budget, _ = strconv.Atoi(strings.TrimSpace(string(content)))
+	}
+	if int64(budget) >= hc.CPURealtimeRuntime {
+		return nil
+	}
+	return invalid("--cpu-rt-runtime %d is more than the cgroup %s may share out (%d microseconds)\nhint: write a larger number to %s",
+		hc.CPURealtimeRuntime, parent, budget, file)
 }
 
 // listLimit is more than the kernel's largest number of processors.

@@ -109,3 +109,13 @@ func TestProcessorsThatThereAreNot(t *testing.T) {
 		}
 	}
 }
+
+func TestRealtimeWithinTheBudget(t *testing.T) {
+	host := kernel(t, false, map[string]string{"cpu/nacre/cpu.rt_runtime_us": "0\n", "cpu/rich/cpu.rt_runtime_us": "5000\n"})
+	for parent, granted := range map[string]bool{"": false, "/rich": true, "missing": false} {
+		err := realtime(&container.HostConfig{Resources: container.Resources{CPURealtimeRuntime: 4000, CgroupParent: parent}}, host)
+		if (err == nil) != granted {
+			t.Errorf("below %q: %v", parent, err)
+		}
+	}
+}

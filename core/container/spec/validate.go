@@ -19,8 +19,10 @@ func Validate(hc *container.HostConfig, host Host) error {
 			return err
 		}
 	}
-	if err := processors(hc, host); err != nil {
-		return err
+	for _, check := range []func(*container.HostConfig, Host) error{processors, realtime} {
+		if err := check(hc, host); err != nil {
+			return err
+		}
 	}
 	if _, err := Capabilities(hc.CapAdd, hc.CapDrop, hc.Privileged, host); err != nil {
 		return err
