@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +30,7 @@ const (
 	idleLook      = 30 * time.Second       // how often a process that lives on looks for what others left
 	collectorLook = 2 * time.Second        // how often the collector does
 	niceness      = 10
+	stopPatience  = 60 * time.Second       // for the collector to notice that it is to end
 	endBudget     = 300 * time.Millisecond // for a process that ends and has no collector
 )
 
@@ -114,8 +117,8 @@ func (c collector) left(ctx context.Context) (bool, error) {
 
 // spawn starts the collector, unless there is one.
 func (c collector) spawn() error {
-	if pid, err := lockHolder(c.store.Paths.CollectLock()); err != nil || pid != 0 {
-		return err
+	if c.collectorPid() != 0 {
+		return nil
 	}
 	cmd := exec.Command(c.opts.Self, "--data-root", c.store.Paths.Data, "--exec-root", c.store.Paths.Exec, "system", "collect")
 	cmd.Dir = "/"
@@ -126,7 +129,31 @@ func (c collector) spawn() error {
 	}
 	// It has few threads yet, and the others inherit it. Not to be nice is no failure.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, niceness)
-	return cmd.Process.Release()
+	// From now on, not only once it has the lock, a reset must find it.
+	err := os.WriteFile(c.store.Paths.CollectLock(), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+	if err != nil {
+		err = fmt.Errorf("note the collector: %w", err)
+	}
+	return errors.Join(err, cmd.Process.Release())
+}
+
+// collectorPid is the process that was started last for this data root, if it
+// is still there; 0 otherwise. Its number may be another's by now, so its
+// command line is looked at.
+func (c collector) collectorPid() int {
+	note, err := os.ReadFile(c.store.Paths.CollectLock())
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(string(note))
+	if err != nil {
+		return 0
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty for one that has ended
+	if err != nil || !strings.Contains(string(line), c.store.Paths.Data+"\x00") || !strings.HasSuffix(string(line), "\x00collect\x00") {
+		return 0
+	}
+	return pid
 }
 
 // Collect implements api.Collector: it is the life of `nacre system collect`.
@@ -199,12 +226,13 @@ func grown(seen, now backend.Trash) bool {
 	return len(now.Items) > 0 && (len(seen.Items) == 0 || now.Items[0].RemovedAt.After(seen.Items[0].RemovedAt))
 }
 
-// stopCollector ends the collector of this data root and waits for its end.
+// stopCollector ends the collector of this data root, one that is only just
+// starting too, and waits for its end.
 func (c collector) stopCollector(ctx context.Context) error {
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		pid, err := lockHolder(c.store.Paths.CollectLock())
-		if err != nil || pid == 0 || pid == os.Getpid() {
-			return err
+	for deadline := time.Now().Add(stopPatience); ; time.Sleep(5 * time.Millisecond) {
+		pid := c.collectorPid()
+		if pid == 0 || pid == os.Getpid() {
+			return nil
 		}
 		if err := unix.Kill(pid, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("stop the collector: %w", err)
@@ -215,13 +243,13 @@ func (c collector) stopCollector(ctx context.Context) error {
 	}
 }
 
-// lockFile takes a lock that tells others whose it is, and goes with the process.
+// lockFile takes a lock that goes with the process.
 func lockFile(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	err = unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 	if err == nil {
 		return func() { f.Close() }, nil
 	}
@@ -230,24 +258,4 @@ func lockFile(path string) (unlock func(), err error) {
 		return nil, errdefs.ErrConflict.WithMessage("another collector is at work")
 	}
 	return nil, fmt.Errorf("lock %s: %w", path, err)
-}
-
-// lockHolder is the process that has the lock; 0: none.
-func lockHolder(path string) (int, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("look for the collector: %w", err)
-	}
-	defer f.Close() // which would give a lock of our own back: the collector never asks
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
-		return 0, fmt.Errorf("look for the collector: %w", err)
-	}
-	if lock.Type == unix.F_UNLCK {
-		return 0, nil
-	}
-	return int(lock.Pid), nil
 }
