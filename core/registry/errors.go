@@ -108,13 +108,13 @@ func judgeAnswer(host string, answer *transport.Error) (why string, class error)
 	said := said(answer)
 	switch code := answer.StatusCode; {
 	case code == http.StatusUnauthorized:
-		return fmt.Sprintf("unauthorized: %s\nhint: log in to the registry first: login %s", said, host), errdefs.ErrUnauthenticated
+		return fmt.Sprintf("%s\nhint: log in to the registry first: login %s", said, host), errdefs.ErrUnauthenticated
 	case code == http.StatusForbidden:
-		return "denied: " + said, errdefs.ErrPermissionDenied
+		return said, errdefs.ErrPermissionDenied
 	case code == http.StatusNotFound:
 		return said, errdefs.ErrNotFound
 	case code == http.StatusTooManyRequests:
-		return fmt.Sprintf("toomanyrequests: %s asks to wait: %s", host, said), errdefs.ErrUnavailable
+		return fmt.Sprintf("%s asks to wait: %s", host, said), errdefs.ErrUnavailable
 	case code == http.StatusMethodNotAllowed:
 		return fmt.Sprintf("%s does not allow it: %s", host, said), errdefs.ErrFailedPrecondition
 	case code >= http.StatusInternalServerError:
@@ -127,7 +127,8 @@ func judgeAnswer(host string, answer *transport.Error) (why string, class error)
 func said(answer *transport.Error) string {
 	var words []string
 	for _, e := range answer.Errors {
-		words = append(words, strings.TrimSpace(e.String()))
+		// As docker words them: manifest unknown: manifest unknown. The details are for programs.
+		words = append(words, strings.ReplaceAll(strings.ToLower(string(e.Code)), "_", " ")+": "+e.Message)
 	}
 	if len(words) == 0 {
 		return fmt.Sprintf("it answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))

@@ -155,7 +155,7 @@ func TestTagsAndRemoval(t *testing.T) {
 	_, err = s.RemoveRemote(t.Context(), addr+"/x:gone", nil)
 	wantError(t, "a missing tag", err, errdefs.IsNotFound, "remove "+addr+"/x:gone")
 	_, err = s.Tags(t.Context(), addr+"/nowhere", nil)
-	wantError(t, "a missing repository", err, errdefs.IsNotFound, "list the tags of "+addr+"/nowhere", "NAME_UNKNOWN")
+	wantError(t, "a missing repository", err, errdefs.IsNotFound, "list the tags of "+addr+"/nowhere", "name unknown: ")
 	_, err = s.Tags(t.Context(), addr+"/UPPER", nil)
 	wantError(t, "no name", err, errdefs.IsInvalidArgument)
 }
@@ -180,12 +180,12 @@ func TestAnswersOutOfOrder(t *testing.T) {
 		class  func(error) bool
 		says   string
 	}{
-		"401 in JSON":      {status(401, "application/json", `{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}`), errdefs.IsUnauthorized, "UNAUTHORIZED: who are you"},
+		"401 in JSON":      {status(401, "application/json", `{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}`), errdefs.IsUnauthorized, "unauthorized: who are you"},
 		"401 as a page":    {status(401, "text/html", "<html>"), errdefs.IsUnauthorized, "it answered 401 Unauthorized"},
-		"403 in JSON":      {status(403, "application/json", denied), errdefs.IsPermissionDenied, "DENIED: not for you"},
+		"403 in JSON":      {status(403, "application/json", denied), errdefs.IsPermissionDenied, "denied: not for you"},
 		"403 as a page":    {status(403, "text/html", "<html>"), errdefs.IsPermissionDenied, "it answered 403 Forbidden"},
 		"404 as a page":    {status(404, "text/html", "<html>"), errdefs.IsNotFound, "it answered 404 Not Found"},
-		"429 in JSON":      {status(429, "application/json", `{"errors":[{"code":"TOOMANYREQUESTS","message":"slowly"}]}`), errdefs.IsUnavailable, "asks to wait: TOOMANYREQUESTS: slowly"},
+		"429 in JSON":      {status(429, "application/json", `{"errors":[{"code":"TOOMANYREQUESTS","message":"slowly"}]}`), errdefs.IsUnavailable, "asks to wait: toomanyrequests: slowly"},
 		"500 without JSON": {status(500, "text/plain", "oops"), errdefs.IsUnavailable, "answered 500 Internal Server Error"},
 		"503 as a page":    {status(503, "text/html", "<html>"), errdefs.IsUnavailable, "answered 503 Service Unavailable"},
 		"a page with 200":  {status(200, "text/html; charset=utf-8", "<html>"), errdefs.IsUnavailable, "answered with a web page (status 200)"},
