@@ -25,7 +25,7 @@ func (b bench) Source(context.Context, *plugins.Invocation, string, io.Reader) i
 }
 func (b bench) Registry() *plugins.Registry { return b.registry }
 
-func newBench(t *testing.T) (*Completer, *farEngine) {
+func newBench(t testing.TB) (*Completer, *farEngine) {
 	t.Helper()
 	r := plugins.NewRegistry()
 	for _, name := range []string{"greet", "grep-images", "export", "start", "stop", "rm", "exec", "cp", "run", "pull", "rmi", "ps", "commit"} {

@@ -26,7 +26,7 @@ type farEngine struct {
 	watchers   []chan string
 }
 
-func newFarEngine(t *testing.T) *farEngine {
+func newFarEngine(t testing.TB) *farEngine {
 	f := &farEngine{asked: map[string]int{}, quit: make(chan struct{})}
 	f.server = httptest.NewServer(f)
 	t.Cleanup(func() {

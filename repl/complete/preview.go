@@ -253,8 +253,8 @@ func (p *preview) images(ctx context.Context) string {
 			}
 		}
 	}
-	if len(hit)+missing == 0 {
-		return ""
+	if len(hit) == 0 {
+		return nothing(missing)
 	}
 	return join(counted(len(hit), "image"), sizeText(size, len(hit)), some(inUse, "in use"), some(missing, "not there"))
 }
@@ -282,8 +282,8 @@ func (p *preview) containers(ctx context.Context, path string) string {
 			}
 		}
 	}
-	if len(hit)+missing == 0 {
-		return ""
+	if len(hit) == 0 {
+		return nothing(missing)
 	}
 	running := some(runs, "running")
 	if path == "rm" && runs > 0 && !given(p.parts, "-f", "--force") {
@@ -312,8 +312,8 @@ func (p *preview) names(ctx context.Context, k kind, what string) string {
 			missing++
 		}
 	}
-	if there+missing == 0 {
-		return ""
+	if there == 0 {
+		return nothing(missing)
 	}
 	return join(counted(there, what), some(missing, "not there"))
 }
@@ -364,6 +364,14 @@ func some(n int, what string) string {
 		return ""
 	}
 	return fmt.Sprintf("%d %s", n, what)
+}
+
+// nothing is said where no name is known.
+func nothing(missing int) string {
+	if missing == 0 {
+		return ""
+	}
+	return "nothing of that name"
 }
 
 func sizeText(size int64, n int) string {

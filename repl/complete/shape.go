@@ -89,6 +89,7 @@ func (s *shape) parts(words []string) []part {
 		switch {
 		case options && w == "--":
 			options = false
+		case w == "-": // an option that is being begun, or standard input
 		case options && len(w) > 1 && w[0] == '-':
 			value, ok := s.option(w)
 			list = append(list, part{at: i, flag: true, wrong: !ok, text: w})

@@ -8,7 +8,7 @@ import "strings"
 // best of the ways that occur are kept: somebody who types the beginning of one
 // name does not want all the names that have its letters somewhere.
 func Best(word string, n int, text func(int) string) []int {
-	var kept []int
+	kept := make([]int, 0, n)
 	keep := func(fits func(string) bool) bool {
 		for i := range n {
 			if fits(text(i)) {

@@ -12,10 +12,11 @@ import (
 // menu is the list of candidates below the line. Its list is what Complete
 // answered once; typing narrows it.
 type menu struct {
-	all   []plugins.Candidate
-	items []plugins.Candidate // those that fit the word
-	space bool                // a space follows an accepted candidate
-	grid  grid
+	all     []plugins.Candidate
+	items   []plugins.Candidate // those that fit the word
+	fitting []plugins.Candidate // the room for items, used again and again
+	space   bool                // a space follows an accepted candidate
+	grid    grid
 
 	head     string // the line before the word
 	word     string // as typed
@@ -118,10 +119,12 @@ func (m *menu) line(word string) line { return line{m.head + word, m.after} }
 
 // filter narrows the list to the candidates that fit the word best.
 func (m *menu) filter() {
-	m.items, m.selected, m.top = nil, -1, 0
+	m.selected, m.top = -1, 0
+	m.fitting = m.fitting[:0]
 	for _, i := range fuzzy.Best(m.word, len(m.all), func(i int) string { return m.all[i].Text }) {
-		m.items = append(m.items, m.all[i])
+		m.fitting = append(m.fitting, m.all[i])
 	}
+	m.items = m.fitting
 }
 
 func (e *Editor) addSpace(m *menu) {

@@ -203,9 +203,9 @@ func TestSearchScrolls(t *testing.T) {
 	s := start(t, config{cols: 30, rows: 5, lines: lines[1:]})
 	s.Want(p)
 	s.Send("\x12image")
-	s.Want(p+"pull image-19", "search: image  1 of 20", " pull image-19", " pull image-18", " pull image-17")
+	s.Want(p+"pull image-19", "?: image  1 of 20", " pull image-19", " pull image-18", " pull image-17")
 	s.Send("\x12\x12\x12\x12")
-	s.Want(p+"pull image-15", "search: image  5 of 20", " pull image-17", " pull image-16", " pull image-15")
+	s.Want(p+"pull image-15", "?: image  5 of 20", " pull image-17", " pull image-16", " pull image-15")
 	s.Send("\r")
 	s.Contains("[pull image-15]")
 }

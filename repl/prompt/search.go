@@ -48,6 +48,9 @@ type search struct {
 	cancel context.CancelFunc // of the search further back
 }
 
+// narrow is a window in which no words stand before the query.
+const narrow = 40
+
 // mostFound is how many lines the list below the search shows.
 const mostFound = 8
 
@@ -228,6 +231,9 @@ func (s *search) rows(cols, height int) []row {
 	}
 	if len(s.found) == 0 && (s.query != "" || s.filter != (Filter{})) {
 		label += ", nothing found"
+	}
+	if cols < narrow {
+		label = "?" // the query is what matters
 	}
 	r := oneRow(label+": ", cols, styleDim)
 	rows := []row{append(r, oneRow(s.query, max(cols-r.width(), 0), styleBold)...)}
