@@ -42,6 +42,9 @@ func (m *Module) Archive(ctx context.Context, name, p string, open func(containe
 	if err := root.Pack(ctx, p, w); err != nil {
 		return pathError(err, p, name)
 	}
+	if err := m.notRemoved(ctx, l.record); err != nil {
+		return err
+	}
 	return m.emit(l.record, events.ActionArchivePath, nil)
 }
 
@@ -156,7 +159,19 @@ func (m *Module) Export(ctx context.Context, name string, open func() (io.Writer
 	if err := root.Export(ctx, w); err != nil {
 		return fmt.Errorf("export container %s: %w", l.Name, err)
 	}
+	if err := m.notRemoved(ctx, l.record); err != nil {
+		return err
+	}
 	return m.emit(l.record, events.ActionExport, nil)
+}
+
+// notRemoved fails when a container was removed while its files were read:
+// those that had gone before they were reached are missing in the archive.
+func (m *Module) notRemoved(ctx context.Context, r *record) error {
+	if m.exists(ctx, r.ID) {
+		return nil
+	}
+	return errdefs.ErrConflict.WithMessage("container " + r.ID + " was removed while its files were read")
 }
 
 // Changes lists what differs from the image.
