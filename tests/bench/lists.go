@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,7 @@ var listRows = []row{
 
 // crowdRows are lists of very many things.
 var crowdRows = []row{
+	{"stats-100", "`stats --no-stream` of 100 running containers", "ms", "docker ≥ 3 ×", dockerTimes(3), measureStats},
 	{"ps-1000", "`ps -a` one-shot, 1,000 containers", "ms", "docker ≥ 3 ×", dockerTimes(3), measureCrowd},
 }
 
@@ -78,14 +80,37 @@ func eachAtPrompt(command string) func(context.Context, *lab, *sample) error {
 	}
 }
 
-// measureCrowd leaves podman out: it takes minutes to make so many.
-func measureCrowd(ctx context.Context, l *lab, s *sample) error {
-	var engines []*engine
-	for _, e := range l.engines {
-		if e.name == "podman" {
-			continue
+// withoutPodman are the engines for rows that would take podman minutes.
+func (l *lab) withoutPodman() []*engine {
+	return slices.DeleteFunc(slices.Clone(l.engines), func(e *engine) bool { return e.name == "podman" })
+}
+
+func measureStats(ctx context.Context, l *lab, s *sample) error {
+	engines := l.withoutPodman()
+	for _, e := range engines {
+		ids := []string{"rm", "-f"}
+		for range objects {
+			id, err := e.run(ctx, "run", "-d", e.image, "sleep", "10000")
+			if err != nil {
+				return err
+			}
+			ids = append(ids, strings.TrimSpace(id))
 		}
-		engines = append(engines, e)
+		defer e.run(ctx, ids...)
+	}
+	for range max(3, l.runs/4) {
+		for _, e := range engines {
+			if err := e.timed(ctx, s, "stats", "--no-stream"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func measureCrowd(ctx context.Context, l *lab, s *sample) error {
+	engines := l.withoutPodman()
+	for _, e := range engines {
 		have, err := e.run(ctx, "ps", "-aq")
 		if err != nil {
 			return err
