@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -80,11 +79,8 @@ func eachAtPrompt(command string) func(context.Context, *lab, *sample) error {
 	}
 }
 
-// withoutPodman are the engines for rows that would take podman minutes.
-func (l *lab) withoutPodman() []*engine {
-	return slices.DeleteFunc(slices.Clone(l.engines), func(e *engine) bool { return e.name == "podman" })
-}
-
+// measureStats leaves podman out, as does measureCrowd: it would take minutes
+// to make so many.
 func measureStats(ctx context.Context, l *lab, s *sample) error {
 	engines := l.withoutPodman()
 	for _, e := range engines {
