@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 )
 
@@ -70,6 +71,13 @@ func (m *Module) Rename(ctx context.Context, name, newName string) error {
 	}
 	old := l.Name
 	l.record.Name = clean
+	if l.state != nil {
+		if client, err := m.client(ctx, l.ID); err == nil { // else it has just ended
+			if err := client.Rename(ctx, clean); err != nil && !errdefs.IsUnavailable(err) && !errdefs.IsInvalidArgument(err) { // a shim of an older nacre
+				return fmt.Errorf("rename container %s: %w", old, err)
+			}
+		}
+	}
 	return m.emit(l.record, events.ActionRename, map[string]string{"oldName": "/" + old})
 }
 

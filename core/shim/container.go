@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/api/types/events"
@@ -52,6 +53,7 @@ type container struct {
 	execs    execs
 	joined   []*os.File // namespaces of other containers, held for restarts
 	health   health
+	name     atomic.Pointer[string] // in events; set before the first
 	events   *event.Log
 	stop     chan struct{} // closed by the first Kill that means the end
 	size     shimapi.Resize
@@ -123,6 +125,7 @@ func (c *container) prepare(start *shimapi.Start) error {
 	}
 	c.policy.Restart = start.Restart
 	c.health.plan = planHealth(start.Health)
+	c.name.Store(&start.Name)
 	if start.EventLog != "" {
 		c.events = event.New(start.EventLog)
 	}

@@ -190,6 +190,8 @@ func (s *server) answer(req *shimapi.Request) shimapi.Reply {
 		err = s.c.execResize(*req.ExecResize)
 	case req.Update != nil:
 		err = s.c.update(*req.Update)
+	case req.Rename != nil:
+		s.c.name.Store(req.Rename)
 	default:
 		err = &shimapi.Error{Message: "this shim does not know the request", Class: shimapi.ClassInvalid}
 	}

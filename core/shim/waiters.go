@@ -69,7 +69,7 @@ func (c *container) emit(action events.Action, extra map[string]string) {
 	if attributes == nil {
 		attributes = map[string]string{}
 	}
-	attributes["image"], attributes["name"] = c.start.Image, shortName(c.start.Name)
+	attributes["image"], attributes["name"] = c.start.Image, shortName(*c.name.Load())
 	maps.Copy(attributes, extra)
 	message := events.Message{
 		Type: events.ContainerEventType, Action: action,

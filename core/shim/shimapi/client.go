@@ -196,3 +196,9 @@ func (c *Client) Update(ctx context.Context, resources *specs.LinuxResources, re
 	_, err := c.do(ctx, &Request{Update: &Update{Resources: resources, Restart: restart}})
 	return err
 }
+
+// Rename gives the container another name in the events to come.
+func (c *Client) Rename(ctx context.Context, name string) error {
+	_, err := c.do(ctx, &Request{Rename: &name})
+	return err
+}

@@ -196,6 +196,7 @@ type Request struct {
 	Exec       *Exec       `json:",omitempty"` // runs it; with streams, the connection carries them afterwards
 	ExecResize *ExecResize `json:",omitempty"`
 	Update     *Update     `json:",omitempty"`
+	Rename     *string     `json:",omitempty"` // the container's new name, for its events
 }
 
 // Reply is the line a shim answers. Class is an errdefs class name
