@@ -32,9 +32,11 @@ func (m *Module) waits(ctx context.Context, r *record, o removeOptions) (bool, e
 	return !s.Off(), err
 }
 
-// setAside lets go of what others may want while the container waits.
+// setAside lets go of what others may want while the container waits. The run
+// folder stays: its lock keeps a start after an undo from meeting the last
+// shim, which may still be cleaning up.
 func (m *Module) setAside(ctx context.Context, r *record, anonymous bool) error {
-	if err := errors.Join(m.releaseVolumes(ctx, r, anonymous), removeAll(m.paths.ContainerRun(r.ID))); err != nil {
+	if err := m.releaseVolumes(ctx, r, anonymous); err != nil {
 		return fmt.Errorf("remove container %s: %w", r.ID, err)
 	}
 	if _, err := m.write(ctx, `UPDATE container_trash SET aside = 1 WHERE id = ?`, r.ID); err != nil {

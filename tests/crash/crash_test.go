@@ -30,6 +30,14 @@ var moments = func() (list []time.Duration) {
 	return list
 }()
 
+// fewMoments are some of them, for work of several commands.
+func fewMoments() (list []time.Duration) {
+	for i := 0; i < len(moments); i += 3 {
+		list = append(list, moments[i])
+	}
+	return list
+}
+
 // engine is one nacre with roots of its own.
 type engine struct {
 	t     *testing.T
@@ -284,7 +292,7 @@ func alive(pid int) bool {
 // nothing is in use for ever.
 func TestNacreKilledInRemovalAndUndo(t *testing.T) {
 	e := newEngine(t)
-	for _, delay := range moments {
+	for _, delay := range fewMoments() {
 		e.must("create", "--name", "victim", "-v", "data:/data", e.image, "true")
 		e.must("volume", "create", "spare")
 		for _, args := range [][]string{{"rm", "victim"}, {"volume", "rm", "spare"}, {"rmi", "-f", e.image}, {"undo"}} {
@@ -311,7 +319,7 @@ func TestNacreKilledInRemovalAndUndo(t *testing.T) {
 func TestCollectorKilled(t *testing.T) {
 	e := newEngine(t)
 	e.must("trash", "set", "--keep", "0")
-	for _, delay := range moments {
+	for _, delay := range fewMoments() {
 		e.must("rmi", "-f", e.image)
 		e.killAfter(delay, "system", "collect")
 		e.must("pull", "-q", e.image)
