@@ -93,6 +93,15 @@ func (s *server) inspectImage(w http.ResponseWriter, r *request) error {
 }
 
 func (s *server) imageHistory(w http.ResponseWriter, r *request) error {
+	platform, err := r.platform("platform")
+	if err != nil {
+		return err
+	}
+	if platform != nil { // that the image is for it is all that can be asked
+		if _, err := s.Images.Inspect(r.Context(), r.PathValue("name"), platform); err != nil {
+			return err
+		}
+	}
 	list, err := s.Images.History(r.Context(), r.PathValue("name"))
 	return replyList(w, list, err)
 }

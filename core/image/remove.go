@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nacre-sh/nacre/core/backend"
 )
@@ -59,15 +60,16 @@ func (s *Service) emitAll(list []imageEvent) error {
 // newRemoval is one request's work, not done yet.
 func (s *Service) newRemoval(ctx context.Context, opts backend.ImageRemove) (*removal, error) {
 	waits, err := s.trashOn(ctx)
-	return &removal{Service: s, force: opts.Force, prune: !opts.NoPrune, waits: waits, operation: backend.Operation(ctx), now: time.Now()}, err
+	return &removal{Service: s, force: opts.Force, prune: !opts.NoPrune, waits: waits, platforms: opts.Platforms, operation: backend.Operation(ctx), now: time.Now()}, err
 }
 
 // removal is one request's work.
 type removal struct {
 	*Service
 	force, prune bool
-	waits        bool   // in the trash
-	operation    string // that it belongs to
+	waits        bool               // in the trash
+	operation    string             // that it belongs to
+	platforms    []ocispec.Platform // that the image must be for one of; empty: any
 	now          time.Time
 	users        map[digest.Digest][]User // of the image and of its ancestors
 
@@ -109,6 +111,9 @@ func (w *removal) remove(ctx context.Context, tx *sql.Tx, name string) error {
 	r, err := find(ctx, tx, name)
 	if err != nil {
 		return err
+	}
+	if len(w.platforms) > 0 && !anyPlatform(r.Platform, w.platforms) {
+		return matches(name, r, &w.platforms[0])
 	}
 	names, err := refsOf(ctx, tx, r.ID)
 	if err != nil {

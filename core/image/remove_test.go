@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/image"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nacre-sh/nacre/core/backend"
 	images "github.com/nacre-sh/nacre/core/image"
@@ -136,5 +138,23 @@ func wantError(t *testing.T, err error, class func(error) bool, text string) {
 	t.Helper()
 	if err == nil || err.Error() != text || !class(err) {
 		t.Errorf("error %q (%T), want %q of the right class", err, err, text)
+	}
+}
+
+// A platform that is asked for must be the image's, for removing as for looking.
+func TestRemoveOfAPlatform(t *testing.T) {
+	ctx := context.Background()
+	e := newEngine(t)
+	_, err := e.load(bytes.NewReader(dockerArchive(t)))
+	must(t, err)
+	arm := []ocispec.Platform{{OS: "linux", Architecture: "arm64"}}
+	_, err = e.Remove(ctx, "old/a:1", backend.ImageRemove{Platforms: arm})
+	if !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "does not match the specified platform (linux/arm64)") {
+		t.Errorf("another platform: %v", err)
+	}
+	e.id(t, "old/a:1")
+	removed, err := e.Remove(ctx, "old/a:1", backend.ImageRemove{Platforms: append(arm, ocispec.Platform{OS: "linux", Architecture: "amd64"})})
+	if err != nil || words(removed) != "Untagged: old/a:1" {
+		t.Errorf("removed %v (%v)", removed, err)
 	}
 }

@@ -84,4 +84,8 @@ CREATE TABLE blobs (
 	media_type TEXT NOT NULL,
 	PRIMARY KEY (diff_id, repo, digest)
 ) WITHOUT ROWID;
+`, `
+-- Lists read nothing but this: the rows hold whole configs and manifests.
+CREATE INDEX images_listed ON images (created_at DESC, id, parent, tagged_at, os, architecture, variant, labels, size, removed_at)
+	WHERE removed_at IS NULL;
 `}}
