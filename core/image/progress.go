@@ -71,7 +71,7 @@ type progressReader struct {
 func (p *progressReader) Read(b []byte) (int, error) {
 	n, err := p.Reader.Read(b)
 	p.read += int64(n)
-	if now := time.Now(); now.Sub(p.lastReported) >= progressEvery {
+	if now := time.Now(); now.Sub(p.lastReported) >= progressEvery || err == io.EOF {
 		p.lastReported = now
 		p.report.progress(p.id, p.text, p.read, p.total)
 	}
