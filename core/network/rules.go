@@ -181,9 +181,13 @@ func (r *ruleset) mark(c *nftables.Chain, i int) []byte {
 	return []byte("nacre " + rulesVersion)
 }
 
+// digest is the same in every process.
 func (r *ruleset) digest() string {
-	sum := sha256.Sum256([]byte(fmt.Sprint(r.nets)))
-	return hex.EncodeToString(sum[:6])
+	h := sha256.New()
+	for _, n := range r.nets {
+		fmt.Fprintf(h, "%s %s %t %t\n", n.bridge, n.subnet.String(), n.internal, n.masquerade)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
 // rebuild replaces the whole table in one kernel transaction.
@@ -202,10 +206,8 @@ func (r *ruleset) rebuild(conn *nftables.Conn, published []publication) error {
 			conn.AddRule(&nftables.Rule{Table: r.table, Chain: c.Chain, Exprs: exprs, UserData: r.mark(c.Chain, i)})
 		}
 	}
-	for _, net := range r.nets {
-		if err := r.netElements(conn.SetAddElements, net); err != nil {
-			return err
-		}
+	if err := r.netElements(conn.SetAddElements, r.nets); err != nil {
+		return err
 	}
 	if err := r.portElements(conn.SetAddElements, published); err != nil {
 		return err
@@ -241,19 +243,11 @@ func (r *ruleset) update(conn *nftables.Conn, withdrawn, published []publication
 // become changes intact rules for these networks to those for others. It
 // fails when the sets do not hold what the networks say: rebuild then.
 func (r *ruleset) become(conn *nftables.Conn, next *ruleset, first *nftables.Rule) error {
-	for _, net := range r.nets {
-		if !slices.Contains(next.nets, net) {
-			if err := r.netElements(conn.SetDeleteElements, net); err != nil {
-				return err
-			}
-		}
+	if err := r.netElements(conn.SetDeleteElements, without(r.nets, next.nets)); err != nil {
+		return err
 	}
-	for _, net := range next.nets {
-		if !slices.Contains(r.nets, net) {
-			if err := next.netElements(conn.SetAddElements, net); err != nil {
-				return err
-			}
-		}
+	if err := next.netElements(conn.SetAddElements, without(next.nets, r.nets)); err != nil {
+		return err
 	}
 	chains := next.chains()
 	witness := chains[len(chains)-1]
@@ -263,28 +257,39 @@ func (r *ruleset) become(conn *nftables.Conn, next *ruleset, first *nftables.Rul
 
 type applyElements func(*nftables.Set, []nftables.SetElement) error
 
-// netElements are a network's places in the sets.
-func (r *ruleset) netElements(apply applyElements, net ruleNet) error {
-	name := ifnameField(net.bridge)
-	single := []nftables.SetElement{{Key: name}}
-	interval := []nftables.SetElement{{Key: net.subnet.Masked().Addr().AsSlice()}, {Key: afterLast(net.subnet), IntervalEnd: true}}
-	places := []struct {
-		set      *nftables.Set
-		in       bool
-		elements []nftables.SetElement
-	}{
-		{r.bridges, true, single},
-		{r.within, true, []nftables.SetElement{{Key: join(name, name)}}},
-		{r.internal, net.internal, single},
-		{r.subnets, true, interval},
-		{r.outbound, net.masquerade, interval},
-	}
-	for _, p := range places {
-		if !p.in {
-			continue
+// without are the networks that others does not have.
+func without(nets, others []ruleNet) []ruleNet {
+	return slices.DeleteFunc(slices.Clone(nets), func(n ruleNet) bool { return slices.Contains(others, n) })
+}
+
+// netElements are networks' places in the sets: one message per set, however
+// many they are, because the kernel answers each in a socket's buffer.
+func (r *ruleset) netElements(apply applyElements, nets []ruleNet) error {
+	perSet := map[*nftables.Set][]nftables.SetElement{}
+	for _, net := range nets {
+		name := ifnameField(net.bridge)
+		interval := []nftables.SetElement{{Key: net.subnet.Masked().Addr().AsSlice()}, {Key: afterLast(net.subnet), IntervalEnd: true}}
+		perSet[r.bridges] = append(perSet[r.bridges], nftables.SetElement{Key: name})
+		perSet[r.within] = append(perSet[r.within], nftables.SetElement{Key: join(name, name)})
+		perSet[r.subnets] = append(perSet[r.subnets], interval...)
+		if net.internal {
+			perSet[r.internal] = append(perSet[r.internal], nftables.SetElement{Key: name})
 		}
-		if err := apply(p.set, p.elements); err != nil {
-			return fmt.Errorf("change set %s: %w", p.set.Name, err)
+		if net.masquerade {
+			perSet[r.outbound] = append(perSet[r.outbound], interval...)
+		}
+	}
+	return applyAll(apply, perSet)
+}
+
+// applyAll changes the sets in parts that fit into a message's attribute, whose length has 16 bits.
+func applyAll(apply applyElements, perSet map[*nftables.Set][]nftables.SetElement) error {
+	const most = 400 // of some 80 to 120 bytes
+	for set, elements := range perSet {
+		for part := range slices.Chunk(elements, most) {
+			if err := apply(set, part); err != nil {
+				return fmt.Errorf("change set %s: %w", set.Name, err)
+			}
 		}
 	}
 	return nil
@@ -321,10 +326,5 @@ func (r *ruleset) portElements(apply applyElements, ports []publication) error {
 		}
 		perSet[set] = append(perSet[set], nftables.SetElement{Key: key, Val: join(p.target.AsSlice(), portField(p.containerPort))})
 	}
-	for set, elements := range perSet {
-		if err := apply(set, elements); err != nil {
-			return fmt.Errorf("change map %s: %w", set.Name, err)
-		}
-	}
-	return nil
+	return applyAll(apply, perSet)
 }

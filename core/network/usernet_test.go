@@ -439,3 +439,33 @@ func TestConfiguredDefaults(t *testing.T) {
 		t.Errorf("subnet %v (%v), want the next of the pool", n.IPAM.Config, err)
 	}
 }
+
+// A hundred networks and more: rules that had to be built anew for all of them
+// in one step must not be too much for a socket.
+func TestManyNetworks(t *testing.T) {
+	h := newTestHost(t)
+	const many = 120
+	for i := range many {
+		h.create(t, fmt.Sprint("n", i), func(r *network.CreateRequest) { r.IPAM = subnetOf(fmt.Sprintf("10.7.%d.0/28", i)) })
+	}
+	check(t, exec.Command("nft", "flush", "ruleset").Run())
+	c := h.run(t, "c", []string{fmt.Sprint("n", many-1)}, func(r *backend.EndpointRequest) { r.HostConfig.PortBindings = bindings(":8080:80/tcp") })
+	serve(t, c.ns, ":80")
+	if _, err := call(h.other, "tcp", "10.99.0.1:8080"); err != nil {
+		t.Errorf("published port: %v", err)
+	}
+	check(t, h.NetworkRemove(t.Context(), "n0"))
+	deleted, err := h.NetworkPrune(t.Context(), nil)
+	if err != nil || len(deleted) != many-2 {
+		t.Errorf("pruned %d networks (%v), want %d", len(deleted), err, many-2)
+	}
+}
+
+// Another process must come to the same digest, or every start builds all rules anew.
+func TestRulesAreKnownAgain(t *testing.T) {
+	nets := []ruleNet{{"b", netip.MustParsePrefix("10.1.0.0/16"), true, false}, {"a", netip.MustParsePrefix("10.2.0.0/16"), false, true}}
+	const want = "113a10c2f3c1"
+	if got := newRuleset("t", true, nets).digest(); got != want {
+		t.Errorf("digest %s, want %s: it changes from process to process, or what it is made of has changed without a new rulesVersion", got, want)
+	}
+}
