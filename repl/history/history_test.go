@@ -3,6 +3,7 @@ package history_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -150,6 +151,38 @@ func TestParallelSessionsLoseNothing(t *testing.T) {
 	}
 }
 
+// Sessions that start at the same moment make one database together.
+func TestOpenedAtTheSameTime(t *testing.T) {
+	for range 10 {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "history"), []byte("12\told\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "history.db")
+		var wg sync.WaitGroup
+		for n := range 4 {
+			wg.Go(func() {
+				s, err := history.Open(path, history.Options{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ended, err := s.Began(fmt.Sprint("line ", n), "/")
+				if err == nil {
+					err = ended(0)
+				}
+				if err = errors.Join(err, s.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := search(t, open(t, path, history.Options{}), history.Query{}); len(got) != 5 {
+			t.Fatalf("got %q, want 5 lines", got)
+		}
+	}
+}
+
 func TestSearch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.db")
 	engine := ""
@@ -230,6 +263,17 @@ func TestOldFileIsTakenOverOnce(t *testing.T) {
 	}
 	if got := slices.Collect(open(t, filepath.Join(dir, "history.db"), history.Options{}).Recent()); !slices.Equal(got, want) {
 		t.Errorf("taken over twice: %q", got)
+	}
+}
+
+// A database may be called as the file of older versions was.
+func TestNameOfTheOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	a := open(t, path, history.Options{})
+	typed(t, a, "/", "one")
+	typed(t, open(t, path, history.Options{}), "/", "two")
+	if got, want := slices.Collect(a.Recent()), []string{"two", "one"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

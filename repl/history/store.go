@@ -108,6 +108,9 @@ INSERT INTO meta VALUES ('generation', 0);
 // written then is written with the next line.
 const busy = 250 * time.Millisecond
 
+// patience is how long a beginning and an ending session wait for another process.
+const patience = 3 * time.Second
+
 // Open opens the history at path, which need not exist; "" gives one in memory.
 // The store can be used whatever happens; the error says, for one warning, why
 // lines are not kept, or what was put aside.
@@ -124,6 +127,9 @@ func Open(path string, o Options) (*Store, error) {
 		return s, nil
 	}
 	db, err := openDB(path)
+	for end := time.Now().Add(patience); locked(err) && time.Now().Before(end); {
+		db, err = openDB(path) // another session makes the tables
+	}
 	if damaged(err) {
 		aside := path + ".damaged-" + strconv.FormatInt(time.Now().Unix(), 10)
 		if moveErr := putAside(path, aside); moveErr != nil {
@@ -149,6 +155,12 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.flush()
+	for end := time.Now().Add(patience); err == nil && len(s.waiting) > 0 && time.Now().Before(end); {
+		err = s.flush()
+	}
+	if n := len(s.waiting); err == nil && n > 0 {
+		err = fmt.Errorf("keep %d lines in the history: another process holds it", n)
+	}
 	return errors.Join(err, s.db.Close())
 }
 
@@ -204,6 +216,9 @@ func migrate(db *sql.DB, path string) error {
 		return err
 	}
 	old := legacyPath(path)
+	if old == path { // a database of that name: there is no older file
+		return tx.Commit()
+	}
 	if err := takeOver(tx, old); err != nil {
 		return err
 	}

@@ -211,7 +211,7 @@ func TestSearchScrolls(t *testing.T) {
 }
 
 func TestSessionsShareHistory(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "history")
+	file := filepath.Join(t.TempDir(), "history.db")
 	a, b := start(t, config{history: file}), start(t, config{history: file})
 	a.Want(p)
 	b.Want(p)

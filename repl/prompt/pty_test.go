@@ -31,7 +31,7 @@ func start(t testing.TB, c config) session {
 		c.cols, c.rows = 60, 12
 	}
 	if c.history == "" {
-		c.history = filepath.Join(t.TempDir(), "history")
+		c.history = filepath.Join(t.TempDir(), "history.db")
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append([]string{childVar + "=1", "TERM=xterm-256color",
