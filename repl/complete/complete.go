@@ -188,7 +188,11 @@ func (c *Completer) answer(ctx context.Context, t *typing) answer {
 	case t.options && strings.HasPrefix(t.word, "-"):
 		return answer{list: t.flags(), d: none}
 	case t.cmd.HasAvailableSubCommands() && len(t.args) == 0:
-		if list := t.subcommands(); len(list) > 0 {
+		list := t.subcommands()
+		if a, ok := c.positional(ctx, t); ok { // `history search`, `history IMAGE`
+			list = append(list, a.list...)
+		}
+		if len(list) > 0 {
 			return answer{list: list, d: none}
 		}
 	default:

@@ -27,11 +27,24 @@ func Command(docker *plugins.Command, open func() (*Store, error)) plugins.Comma
 	c.Short = "Show the history of an image, or the lines that were typed"
 	c.Build = func(inv *plugins.Invocation) (*cobra.Command, error) {
 		if !typedLines(inv.Args) {
-			return docker.Build(inv)
+			root, err := docker.Build(inv)
+			if err == nil {
+				mention(root)
+			}
+			return root, err
 		}
 		return build(inv, open), nil
 	}
 	return c
+}
+
+// mention adds what `history` means here to docker's help of it.
+func mention(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.Name() == "history" {
+			c.Long = c.Short + "\n\nWithout an image: the lines that were typed. See 'nacre history " + strings.Join(verbs, "|") + " --help'."
+		}
+	}
 }
 
 // verbs are the words after `history` that are not taken for an image's name.
