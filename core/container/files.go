@@ -202,7 +202,7 @@ func (m *Module) openToRead(ctx context.Context, name string) (live, *files.Root
 	if err != nil {
 		return live{}, nil, err
 	}
-	root, err := m.openRoot(ctx, l, files.Live, fileMounts(l.Mounts))
+	root, err := m.openRoot(ctx, l, files.Live, m.fileMounts(l.Mounts))
 	if err != nil {
 		return live{}, nil, fmt.Errorf("open the files of container %s: %w", l.Name, err)
 	}
@@ -259,7 +259,7 @@ func (m *Module) openToWrite(ctx context.Context, id string) (l live, root *file
 		err = errdefs.ErrUnavailable.WithMessage("it is starting, restarting or ending; try again")
 	}
 	if err == nil {
-		root, err = files.Apart(m.fileLayers(l.record), fileMounts(l.Mounts))
+		root, err = files.Apart(m.fileLayers(l.record), m.fileMounts(l.Mounts))
 	}
 	if err != nil {
 		unlock()
@@ -276,10 +276,13 @@ func (m *Module) fileLayers(r *record) files.Layers {
 }
 
 // fileMounts are the mounts that a container has also while it does not run.
-func fileMounts(points []mountPoint) []files.Mount {
+func (m *Module) fileMounts(points []mountPoint) []files.Mount {
 	var mounts []files.Mount
 	for _, p := range points { // sorted: outer ones first
-		if p.Type == mount.TypeBind || p.Type == mount.TypeVolume {
+		switch p.Type {
+		case mount.TypeImage:
+			mounts = append(mounts, files.Mount{Image: m.absolute(p.Lowers), Subpath: p.Subpath, Destination: p.Destination, ReadOnly: true})
+		case mount.TypeBind, mount.TypeVolume:
 			mounts = append(mounts, files.Mount{Source: p.Source, Subpath: p.Subpath, Destination: p.Destination, ReadOnly: !p.RW})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,11 +21,12 @@ type Layers struct {
 	Scratch     string   // a folder for what lasts a moment
 }
 
-// Mount is a folder or file of the host that belongs into the container.
+// Mount is a folder or file of the host, or an image, that belongs into the container.
 type Mount struct {
 	Source      string
-	Subpath     string // below Source, which links in it do not leave; empty: all of it
-	Destination string // in the container
+	Image       []string // an image's layers, topmost first, instead of a Source
+	Subpath     string   // below Source, which links in it do not leave; empty: all of it
+	Destination string   // in the container
 	ReadOnly    bool
 }
 
@@ -67,7 +69,8 @@ func (l Layers) mount(mounts []Mount, choose func(scratch string) (overlay, erro
 	if err != nil {
 		return nil, fmt.Errorf("prepare the container's root: %w", err)
 	}
-	defer os.RemoveAll(place) // two empty folders: what is mounted there is not to be seen here
+	defer os.RemoveAll(place)     // two empty folders: what is mounted there is not to be seen here
+	mounts = slices.Clone(mounts) // images get a source
 	target, scratch := filepath.Join(place, "root"), filepath.Join(place, "scratch")
 	if err := errors.Join(os.Mkdir(target, 0o700), os.Mkdir(scratch, 0o700)); err != nil {
 		return nil, fmt.Errorf("prepare the container's root: %w", err)
@@ -78,6 +81,9 @@ func (l Layers) mount(mounts []Mount, choose func(scratch string) (overlay, erro
 			return err
 		}
 		if err := o.mount(target, scratch); err != nil {
+			return err
+		}
+		if err := mountImages(place, mounts); err != nil {
 			return err
 		}
 		if err := bindAll(target, mounts); err != nil {
@@ -129,6 +135,37 @@ func (o overlay) mount(target, scratch string) error {
 		err = unix.Mount("nacre", target, "overlay", 0, data)
 	}
 	return os.NewSyscallError("mount", err)
+}
+
+// mountImages gives every image among the mounts a folder where it is mounted;
+// the folders are made in the private namespace's own tmpfs, below place.
+func mountImages(place string, mounts []Mount) error {
+	for i := range mounts {
+		m := &mounts[i]
+		if len(m.Image) == 0 {
+			continue
+		}
+		if m.Source = m.Image[0]; len(m.Image) == 1 {
+			continue
+		}
+		folders := filepath.Join(place, "images")
+		if err := os.Mkdir(folders, 0o700); err == nil {
+			err = unix.Mount("nacre", folders, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=0700,size=1m")
+			if err != nil {
+				return os.NewSyscallError("mount", err)
+			}
+		}
+		at := filepath.Join(folders, strconv.Itoa(i))
+		o := overlay{lower: m.Image, upper: filepath.Join(at, "upper"), work: filepath.Join(at, "work")}
+		m.Source = filepath.Join(at, "image")
+		if err := errors.Join(os.Mkdir(at, 0o700), os.Mkdir(o.upper, 0o755), os.Mkdir(o.work, 0o755), os.Mkdir(m.Source, 0o755)); err != nil {
+			return err
+		}
+		if err := o.mount(m.Source, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bindAll mounts the volumes at their places, outer ones first. A place that

@@ -29,7 +29,8 @@ func stopped(t *testing.T) (Layers, []Mount) {
 		}
 	}
 	return l, []Mount{{Source: base + "/vol", Destination: "/data"}, {Source: base + "/vol", Destination: "/ro", ReadOnly: true},
-		{Source: base + "/vol", Subpath: "sub", Destination: "/sub"}}
+		{Source: base + "/vol", Subpath: "sub", Destination: "/sub"},
+		{Image: l.Lower, Subpath: "etc", Destination: "/image", ReadOnly: true}}
 }
 
 func TestApart(t *testing.T) {
@@ -39,7 +40,8 @@ func TestApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for name, want := range map[string]string{"/etc/one": "top/etc/one", "/etc/two": "low/etc/two", "/etc/new": "upper/etc/new", "/data/v": "vol/v", "/sub/s": "vol/sub/s"} {
+	for name, want := range map[string]string{"/etc/one": "top/etc/one", "/etc/two": "low/etc/two", "/etc/new": "upper/etc/new", "/data/v": "vol/v", "/sub/s": "vol/sub/s",
+		"/image/one": "top/etc/one", "/image/two": "low/etc/two"} {
 		f, err := r.Open(name)
 		if err != nil {
 			t.Fatal(err)
