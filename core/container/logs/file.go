@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,41 +45,83 @@ func (f *file) identity() string {
 	return id
 }
 
-// openAll opens the log's files, oldest first. A rotation in between only
-// shifts names: what was opened stays readable, and a file that was opened
-// twice under two names is dropped.
+// listTries bounds how often a log is listed anew because it was rotated meanwhile.
+const listTries = 100
+
+// openAll opens the log's files, oldest first, as they were at one moment: the
+// newest has to be the same before and after, or names have shifted more than
+// one place and the order would be wrong.
 func openAll(path string) ([]*file, error) {
-	var files []*file
-	for i := 0; ; i++ {
-		f, err := openNumber(path, i)
-		if errors.Is(err, fs.ErrNotExist) {
-			if i == 0 {
-				continue // between the two steps of a rotation, or nothing written yet
-			}
-			return files, nil
-		}
+	for try := 0; ; try++ {
+		files, whole, err := listFiles(path)
 		if err != nil {
-			for _, f := range files {
-				f.Close()
-			}
+			closeAll(files)
 			return nil, fmt.Errorf("open the log: %w", err)
 		}
+		if whole || try == listTries {
+			return files, nil
+		}
+		closeAll(files)
+		time.Sleep(time.Millisecond) // a rotation takes some renames
+	}
+}
+
+// listFiles opens all files, and tells whether no rotation has ended meanwhile.
+// One that is on its way shifts each file by one: it may be met twice, one
+// after the other, and leaves one gap in the numbers.
+func listFiles(path string) (files []*file, whole bool, err error) {
+	newest, err := openFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		newest, err = nil, nil // between the two steps of a rotation, or nothing written yet
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if newest != nil {
+		files = []*file{newest}
+	}
+	for i, gap := 1, false; ; i++ {
+		f, err := openNumber(path, i)
+		if errors.Is(err, fs.ErrNotExist) {
+			if gap {
+				break
+			}
+			gap = true
+			continue
+		}
+		if err != nil {
+			return files, false, err
+		}
+		gap = false
 		if len(files) > 0 && files[0].is(f) {
 			f.Close()
 			continue
 		}
 		files = append([]*file{f}, files...)
 	}
+	again, err := openFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return files, len(files) == 0, nil
+	}
+	if err != nil {
+		return files, false, err
+	}
+	defer again.Close()
+	return files, newest != nil && again.is(newest), nil
 }
 
-// openNumber opens the current file, 0, or one that was rotated. While one is
-// being compressed it is there twice; the plain one is whole.
-func openNumber(path string, i int) (*file, error) {
-	if i > 0 {
-		path += "." + strconv.Itoa(i)
+func closeAll(files []*file) {
+	for _, f := range files {
+		f.Close()
 	}
+}
+
+// openNumber opens a file that was rotated. While one is being compressed it is
+// there twice; the plain one is whole.
+func openNumber(path string, i int) (*file, error) {
+	path += "." + strconv.Itoa(i)
 	f, err := openFile(path)
-	if i == 0 || !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
 	if f, err = openPacked(path + shimapi.LogPacked); !errors.Is(err, fs.ErrNotExist) {

@@ -281,3 +281,53 @@ func TestFollowAcrossManyRotations(t *testing.T) {
 		r.file.Close()
 	}
 }
+
+// A reader sees each line once and in order, however fast the files shift.
+func TestFollowAFastWriter(t *testing.T) {
+	const all, perFile, kept = 1500, 10, 200 // no file is dropped
+	path := filepath.Join(t.TempDir(), "c-json.log")
+	write(t, path, line(1))
+	ended := make(chan struct{})
+	take, over := follow(t, path, ended)
+	t.Cleanup(func() { <-ended })
+	go func() {
+		defer close(ended)
+		for n := 2; n <= all; n++ {
+			if n%perFile == 0 && n < all {
+				shift(path, kept)
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, err = f.WriteString(line(n))
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for n, got := range strings.Fields(take(all)) {
+		if got != fmt.Sprint(n+1) {
+			t.Fatalf("line %d is %s", n+1, got)
+		}
+	}
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shift renames as the shim's rotation does.
+func shift(path string, kept int) {
+	last := 1
+	for ; last < kept; last++ {
+		if _, err := os.Lstat(fmt.Sprintf("%s.%d", path, last)); err != nil {
+			break
+		}
+	}
+	for n := last; n > 1; n-- {
+		_ = os.Rename(fmt.Sprintf("%s.%d", path, n-1), fmt.Sprintf("%s.%d", path, n))
+	}
+	_ = os.Rename(path, path+".1")
+}
