@@ -61,7 +61,7 @@ func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	}()
 	root, err := c.Build(inv)
 	if err != nil {
-		return report(ctx, inv.Err, err)
+		return report(ctx, inv, err)
 	}
 	root.SetArgs(inv.Args)
 	root.SilenceErrors, root.SilenceUsage = true, true
@@ -70,7 +70,7 @@ func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	}
 	root.SetOut(inv.Out)
 	root.SetErr(inv.Err)
-	return report(ctx, inv.Err, root.ExecuteContext(ctx))
+	return report(ctx, inv, root.ExecuteContext(ctx))
 }
 
 type abandonKey struct{}
@@ -100,7 +100,7 @@ func (inv *Invocation) End() {
 
 // report prints an error as docker does: its text as it is, nothing for a
 // command that the user broke off.
-func report(ctx context.Context, w io.Writer, err error) int {
+func report(ctx context.Context, inv *Invocation, err error) int {
 	if err == nil {
 		return 0
 	}
@@ -113,7 +113,7 @@ func report(ctx context.Context, w io.Writer, err error) int {
 			return status.Status
 		}
 		if !broken(ctx, err) {
-			fmt.Fprintln(w, err)
+			complain(inv, err)
 		}
 		return status.Status
 	}
@@ -124,8 +124,16 @@ func report(ctx context.Context, w io.Writer, err error) int {
 		}
 		return 1
 	}
-	fmt.Fprintln(w, err)
+	complain(inv, err)
 	return 1
+}
+
+// complain prints an error. At the prompt it shows which word it is about.
+func complain(inv *Invocation, err error) {
+	fmt.Fprintln(inv.Err, err)
+	if inv.Interactive && shownTo(inv.Err) {
+		io.WriteString(inv.Err, pointAt(inv.Args, err))
+	}
 }
 
 // readerLeft is true when the reader of a command's output has ended, as in

@@ -18,6 +18,7 @@ import (
 	"github.com/nacre-sh/nacre/plugins"
 	"github.com/nacre-sh/nacre/plugins/builtin/boot"
 	"github.com/nacre-sh/nacre/plugins/builtin/docker"
+	"github.com/nacre-sh/nacre/plugins/builtin/doctor"
 	"github.com/nacre-sh/nacre/plugins/builtin/lua"
 	"github.com/nacre-sh/nacre/plugins/builtin/mirror"
 	"github.com/nacre-sh/nacre/plugins/builtin/plugin"
@@ -97,6 +98,7 @@ func (p *program) builtins() []plugins.Plugin {
 		registry.Plugin{},
 		boot.Plugin{Self: os.Executable},
 		trash.Plugin{},
+		doctor.Plugin{},
 		plugin.Plugin{},
 		lua.New(scripts.Files(), discover.ConfigDir(p.environment)),
 		servePlugin{p.engine},

@@ -49,6 +49,8 @@ type Backends struct {
 type System interface {
 	Info(ctx context.Context) (system.Info, error)
 	Version(ctx context.Context) (system.VersionResponse, error)
+	// Doctor examines the machine and the engine's files; it changes nothing.
+	Doctor(ctx context.Context) ([]backend.Check, error)
 }
 
 // Events replays what happened since a time and follows what happens until

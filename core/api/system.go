@@ -23,9 +23,16 @@ func (s *server) systemRoutes() []route {
 	routes = append(routes, when(s.System != nil, "describing the engine", []route{
 		{"GET /version", s.getVersion},
 		{"GET /info", s.getInfo},
+		{"GET /nacre/doctor", s.getDoctor},
 	})...)
 	routes = append(routes, when(s.Events != nil, "the event log", []route{{"GET /events", s.getEvents}})...)
 	return append(routes, route{"GET /system/df", s.getDiskUsage})
+}
+
+// getDoctor is nacre's own.
+func (s *server) getDoctor(w http.ResponseWriter, r *request) error {
+	checks, err := s.System.Doctor(r.Context())
+	return replyList(w, checks, err)
 }
 
 func (s *server) ping(w http.ResponseWriter, r *request) error {
