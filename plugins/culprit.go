@@ -15,7 +15,7 @@ import (
 // culprits match the errors that are about one word of the command line, the
 // word being the one group that matches.
 var culprits = regexp.MustCompile(`unknown flag: (--[^\s]+)|unknown shorthand flag: '.' in (-[^\s]+)|unknown (?:docker )?command:? ["'](?:(?:docker|nacre) )?(?:[^"']* )?([^\s"']+)["']|` +
-	`invalid argument "([^"]*)" for|flag needs an argument: .*(--?[A-Za-z][\w-]*)|(?i:no such (?:container|image|object|network|volume)): ?([^\s,]+)|invalid reference format.*"([^"]+)"|bad flag syntax: ([^\s]+)`)
+	`invalid argument "([^"]*)" for|flag needs an argument: .*(--?[A-Za-z][\w-]*)|(?i:no such (?:container|image|object|network|volume)): ?([^\s,]+)|get ([^\s,]+): no such volume|network ([^\s,]+) not found|invalid reference format.*"([^"]+)"|bad flag syntax: ([^\s]+)`)
 
 // pointAt shows the command with a mark under the word that an error is about;
 // "" when the error names none, or it is not among the arguments.

@@ -17,6 +17,7 @@ func TestPointAt(t *testing.T) {
 		{"start 中文", "Error response from daemon: No such container: 中文", "      ^^^^"},
 		{"inspect nosuch", "[]\nerror: no such object: nosuch", "        ^^^^^^"},
 		{"history nosuch", "Error response from daemon: No such image: nosuch:latest", "        ^^^^^^"},
+		{"volume rm vv", "Error response from daemon: get vv: no such volume", "          ^^"},
 		{"pull x", "network is unreachable", ""},
 		{"rm other", "No such container: web", ""},
 	} {

@@ -122,6 +122,7 @@ func (p *program) editor(shell *repl.Shell, lines *journal, completer *complete.
 		Complete:   completer.Complete,
 		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell), completer.Judge) },
 		Preview:    completer.Preview,
+		Help:       func(before string) string { return p.help(shell, complete.Words(before)) },
 		Incomplete: repl.Incomplete,
 		History:    lines,
 		Ghost:      func(text string) string { return lines.Suggest(text, shell.Dir()) },

@@ -108,6 +108,8 @@ func (e *Editor) control(name string) bool {
 		} else {
 			e.line = e.line.delete()
 		}
+	case "f1":
+		e.help()
 	case "ctrl-l":
 		e.buf.WriteString("\x1b[H\x1b[2J")
 		e.screen.drawn = false

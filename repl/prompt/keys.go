@@ -187,6 +187,8 @@ func (d *decoder) csiKey(params string, final byte) key {
 			name = "end"
 		case "3":
 			name = "delete"
+		case "11":
+			name = "f1"
 		case "5":
 			name = "pageup"
 		case "6":
@@ -219,6 +221,8 @@ func finalName(b byte) string {
 		return "home"
 	case 'F':
 		return "end"
+	case 'P':
+		return "f1"
 	case 'Z':
 		return "shift-tab"
 	}

@@ -1,5 +1,7 @@
 package prompt
 
+import "io"
+
 // The prompt's surroundings: a second text at the right edge, another form of
 // the prompt for lines that have been entered, and prompts whose text becomes
 // known only later.
@@ -65,4 +67,22 @@ func (e *Editor) addRight(rows []row) {
 		rows[0] = append(rows[0], cell{text: " ", width: 1})
 	}
 	rows[0] = append(rows[0], right...)
+}
+
+// help shows what is known about the command under the cursor, above the prompt.
+func (e *Editor) help() {
+	if e.opt.Help == nil {
+		return
+	}
+	before := e.line.before
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				e.crashed("help", v)
+			}
+		}()
+		if text := e.opt.Help(before); text != "" {
+			_, _ = io.WriteString(e.Above(), text)
+		}
+	}()
 }

@@ -49,6 +49,8 @@ type Options struct {
 	Prompt func() string
 	// RightPrompt stands at the right edge of the prompt's row while there is room; nil: nothing does.
 	RightPrompt func() string
+	// Help gives the text that F1 shows above the prompt, for the text up to the cursor. It runs beside the editor. Nil: none.
+	Help func(before string) string
 	// Transient takes the prompt's place when a line has been entered; nil: the prompt stays.
 	Transient func() string
 	// Continuation stands before the further rows of a line of several rows.

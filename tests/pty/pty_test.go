@@ -53,6 +53,7 @@ func TestTerminal(t *testing.T) {
 		{"modes", modes},
 		{"jobs", jobs},
 		{"settings", settings},
+		{"help", help},
 		{"nacre's own commands behind the prompt", ownCommandsBehind},
 		{"history of other sessions", sharedHistory},
 		{"paths in a container and a registry's names complete", farNamesComplete},

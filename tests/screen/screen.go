@@ -37,7 +37,7 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := pty.Setsize(ptmx, size(cols, rows)); err != nil {
+	if err := setSize(ptmx, cols, rows); err != nil {
 		t.Fatal(err)
 	}
 	s := &Session{t: t, pty: ptmx, tty: tty, cmd: cmd, done: make(chan struct{}), ends: make(chan error, 1)}
@@ -53,8 +53,21 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Session {
 	return s
 }
 
-func size(cols, rows int) *pty.Winsize {
-	return &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)}
+// setSize sets the window's size. The library leaves the descriptor in blocking
+// mode, in which Close would wait for a read that waits for the program.
+func setSize(ptmx *os.File, cols, rows int) error {
+	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)}); err != nil {
+		return err
+	}
+	raw, err := ptmx.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = unix.SetNonblock(int(fd), true) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 func (s *Session) read() {
@@ -113,7 +126,7 @@ func (s *Session) Send(keys string) {
 func (s *Session) Resize(cols, rows int) {
 	s.t.Helper()
 	s.term.Resize(cols, rows)
-	if err := pty.Setsize(s.pty, size(cols, rows)); err != nil {
+	if err := setSize(s.pty, cols, rows); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -1,0 +1,31 @@
+package pty
+
+import (
+	"strings"
+	"testing"
+)
+
+// F1 shows the help of the command under the cursor above the line; errors
+// point at the word they are about and name what may have been meant; doctor
+// finds a sound machine.
+func help(t *testing.T, w *world) {
+	s := w.open(t)
+	s.Send("docker network create --dri\x1bOP")
+	s.Contains("--attachable ")
+	s.Contains("\n" + p + "docker network create --dri")
+	s.Send("\x15clear\r")
+	s.Want(p)
+	s.Send("volume create precious\r")
+	ends(s, "precious")
+	s.Send("clear; volume inspect precios\r")
+	ends(s, "Did you mean 'precious'?\n  volume inspect precios\n                 ^^^^^^^")
+	s.Send("volume rm precious; clear; rm -f --al x\r")
+	s.Contains("unknown flag: --al")
+	ends(s, "  rm -f --al x\n        ^^^^")
+	s.Send("clear; doctor\r")
+	s.Contains("✓ terminal      TERM is xterm-256color")
+	if text := s.Screen(); strings.Contains(text, "✗") || !strings.Contains(text, "✓ store") {
+		t.Errorf("doctor says\n%s", text)
+	}
+	leave(s)
+}
