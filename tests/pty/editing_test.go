@@ -68,7 +68,7 @@ func previewAndColours(t *testing.T, w *world) {
 	leave(s)
 }
 
-var previewForm = regexp.MustCompile(`\n→ 1 image, [0-9.]+ [kM]B, 1 in use`)
+var previewForm = regexp.MustCompile(`\n→ [0-9]+ images?, [0-9.]+ [kM]B, 1 in use`)
 
 // farNamesComplete: files in a container, whether it runs or not, and what a registry has.
 func farNamesComplete(t *testing.T, w *world) {
