@@ -25,6 +25,7 @@ import (
 
 // interactive opens the shell at the terminal.
 func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int {
+	p.greet()
 	kept, err := p.history.open()
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre: warning:", err)

@@ -28,4 +28,15 @@ func help(t *testing.T, w *world) {
 		t.Errorf("doctor says\n%s", text)
 	}
 	leave(s)
+
+	// Three lines for who is here for the first time, once.
+	home := t.TempDir()
+	s = w.start(t, "HOME="+home)
+	s.Contains("nacre: docker's commands, without docker.")
+	s.Contains("\n" + strings.TrimRight(p, " "))
+	s.Send("echo one\r")
+	s.Contains("\none\n")
+	leave(s)
+	s = w.open(t, "HOME="+home)
+	leave(s)
 }
