@@ -44,11 +44,12 @@ programs:
 
 test: deps-test build
 	go vet ./...
+	NACRE_LEAKS_RECORD=$(GOBIN)/before.txt go test -count=1 -tags leak ./tests/leak
 	CGO_ENABLED=1 $(TESTSUM) --packages='$(shell go list ./... | grep -v /tests)' -- -count=1 -race -timeout 20m
-	@cat $(GOBIN)/reruns.txt
+	@[ ! -s $(GOBIN)/reruns.txt ] || { echo "run a second time:"; cat $(GOBIN)/reruns.txt; }
 	NACRE_TEST_BIN=$(GOBIN) $(TESTSUM) --packages=./tests/... -- -count=1 -timeout 20m
-	@cat $(GOBIN)/reruns.txt
-	go test -count=1 -tags leak ./tests/leak
+	@[ ! -s $(GOBIN)/reruns.txt ] || { echo "run a second time:"; cat $(GOBIN)/reruns.txt; }
+	NACRE_LEAKS_BEFORE=$(GOBIN)/before.txt go test -count=1 -tags leak ./tests/leak
 
 lint: deps-build
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
