@@ -76,6 +76,13 @@ func (m *Module) shimWait(ctx context.Context, l live, wait waitFunc) (ended <-c
 func (m *Module) waitEnd(ctx context.Context, l live, wait waitFunc) (<-chan backend.WaitResult, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended, release, err := m.shimWait(ctx, l, wait)
+	if err != nil && l.state != nil && ctx.Err() == nil {
+		// The shim has ended between the look and the call: so has the container, and what it said is written down.
+		defer cancel()
+		result := make(chan backend.WaitResult, 1)
+		result <- m.outcome(ctx, l, shimapi.WaitResult{Err: errdefs.ErrUnavailable.WithMessage(err.Error())})
+		return result, nil
+	}
 	if err != nil {
 		cancel()
 		return nil, err

@@ -46,7 +46,7 @@ func isBlob(req *http.Request) bool { return strings.Contains(req.URL.Path, "/bl
 
 // patient makes tests of silence and retries quick.
 func impatient(o *images.Options) {
-	o.Limits = images.Limits{Idle: 200 * time.Millisecond, Answer: 300 * time.Millisecond, Attempts: 2, Delay: 10 * time.Millisecond}
+	o.Limits = images.Limits{Idle: time.Second, Answer: 2 * time.Second, Attempts: 2, Delay: 10 * time.Millisecond}
 }
 
 func TestRegistriesThatFail(t *testing.T) {

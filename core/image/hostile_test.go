@@ -236,7 +236,7 @@ func TestWrongDocuments(t *testing.T) {
 		"an unknown format":                         {isManifest, manifest("text/plain", "hello"), "", errdefs.IsInvalidArgument, "no image manifest"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := newEngine(t, impatient)
+			e := newEngine(t, quickRetries)
 			_, err := e.pull(inFront(t, r, c.intercept, c.takes) + "/library/demo" + c.ref)
 			if err == nil || c.class != nil && !c.class(err) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("error %v, want %q of the right class", err, c.text)

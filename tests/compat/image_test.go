@@ -14,7 +14,7 @@ func TestPullListRemove(t *testing.T) {
 		c.docker("rmi", "-f", setup.image, more)
 		pull := c.ok("pull", setup.image)
 		for _, line := range []string{
-			`(?m)^Using default tag: latest$`, `(?m)^latest: Pulling from library/busybox$`, `(?m)^[0-9a-f]{12}: Pull complete$`,
+			`(?m)^Using default tag: latest$`, `(?m)^latest: Pulling from library/busybox$`, `(?m)^[0-9a-f]{12}: (Pull complete|Already exists)$`,
 			`(?m)^Digest: sha256:[0-9a-f]{64}$`, `(?m)^Status: Downloaded newer image for ` + regexp.QuoteMeta(setup.image) + `:latest$`,
 		} {
 			if !regexp.MustCompile(line).MatchString(pull) {
