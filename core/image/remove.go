@@ -220,9 +220,9 @@ func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, co
 	refuse := func(how, why string) error {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("conflict: unable to delete %s (%s) - %s", shortID(id), how, why))
 	}
-	var children bool
-	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM images WHERE parent = ? AND parent <> '' AND removed_at IS NULL)`, id.String()).Scan(&children); err != nil {
-		return fmt.Errorf("read the image index: %w", err)
+	children, err := hasChildren(ctx, tx, id)
+	if err != nil {
+		return err
 	}
 	if children {
 		return refuse("cannot be forced", "image has dependent child images")
@@ -250,14 +250,27 @@ func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, co
 	return nil
 }
 
+// hasChildren tells whether images were made of this one here.
+func hasChildren(ctx context.Context, tx *sql.Tx, id digest.Digest) (children bool, _ error) {
+	const query = `SELECT EXISTS (SELECT 1 FROM images WHERE parent = ? AND parent <> '' AND removed_at IS NULL)`
+	if err := tx.QueryRowContext(ctx, query, id.String()).Scan(&children); err != nil {
+		return false, fmt.Errorf("read the image index: %w", err)
+	}
+	return children, nil
+}
+
 // delete moves an image to the trash, and then its parents that nothing else
 // keeps. Quiet: that it cannot be deleted is no error, because the name that
 // was asked for is gone already or because nobody asked for this image.
 func (w *removal) delete(ctx context.Context, tx *sql.Tx, r record, quiet bool) error {
 	if err := w.conflict(ctx, tx, r.ID, true); err != nil {
 		names, nameErr := refsOf(ctx, tx, r.ID)
-		if quiet && (nameErr != nil || len(names) > 0 || len(w.users[r.ID]) > 0) {
-			return nameErr
+		children, childErr := hasChildren(ctx, tx, r.ID)
+		if failed := errors.Join(nameErr, childErr); failed != nil {
+			return failed
+		}
+		if quiet && (len(names) > 0 || children || len(w.users[r.ID]) > 0) {
+			return nil
 		}
 		return err
 	}
