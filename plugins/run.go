@@ -70,7 +70,7 @@ func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	}
 	root.SetOut(inv.Out)
 	root.SetErr(inv.Err)
-	return report(ctx, inv, root.ExecuteContext(ctx))
+	return report(ctx, inv, root.ExecuteContext(context.WithValue(ctx, envKey{}, inv.Env)))
 }
 
 type abandonKey struct{}

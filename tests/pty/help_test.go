@@ -27,6 +27,10 @@ func help(t *testing.T, w *world) {
 	if text := s.Screen(); strings.Contains(text, "✗") || !strings.Contains(text, "✓ store") {
 		t.Errorf("doctor says\n%s", text)
 	}
+	s.Send("clear; system df\r") // with bars, which a pipe does not get
+	s.Contains("░")
+	s.Send("clear; system df | grep -c ░\r")
+	ends(s, "0")
 	leave(s)
 
 	// Three lines for who is here for the first time, once.

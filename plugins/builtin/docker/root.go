@@ -100,7 +100,9 @@ func adapt(c *cobra.Command, docker *command.DockerCli) {
 			if listsImages(cmd) && docker.ConfigFile().ImagesFormat == "" {
 				docker.ConfigFile().ImagesFormat = "table" // the list with REPOSITORY and TAG; such a command never saves the file
 			}
-			return hint(cmd.Context(), docker, translate(collected(cmd, docker, func() error { return run(cmd, args) })))
+			return hint(cmd.Context(), docker, translate(decorated(cmd, docker, func() error {
+				return collected(cmd, docker, func() error { return run(cmd, args) })
+			})))
 		}
 	}
 	if check := c.Args; check != nil && c.HasSubCommands() {
