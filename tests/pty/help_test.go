@@ -28,8 +28,8 @@ func help(t *testing.T, w *world) {
 		t.Errorf("doctor says\n%s", text)
 	}
 	s.Send("clear; system df\r") // with bars, which a pipe does not get
-	s.Contains("░")
-	s.Send("clear; system df | grep -c ░\r")
+	s.Until("a bar", func() bool { return strings.ContainsAny(s.Screen(), "█░") })
+	s.Send("clear; system df | grep -c '[█░]'\r")
 	ends(s, "0")
 	leave(s)
 

@@ -112,8 +112,8 @@ func paintEvent(line string) string {
 // share is the last column of `system df`: what can be freed of a kind.
 var share = regexp.MustCompile(`\((\d+)%\)\s*$`)
 
-// barWidth is the width of a bar in columns.
-const barWidth = 20
+// barWidth is the width of a bar in columns: a row with it fits into 80.
+const barWidth = 12
 
 // addBar puts a bar behind a row of `system df`, as long as the share that can
 // be freed, and as wide under the heading.

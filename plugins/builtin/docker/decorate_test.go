@@ -31,9 +31,9 @@ func TestPaintEvent(t *testing.T) {
 func TestAddBar(t *testing.T) {
 	for line, full := range map[string]int{
 		"TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE":  -1,
-		"Images          3         1         4.1MB     2.05MB (50%)": 10,
+		"Images          3         1         4.1MB     2.05MB (50%)": 6,
 		"Containers      1         1         0B        0B (0%)":      0,
-		"Local Volumes   2         0         1.2GB     1.2GB (100%)": 20,
+		"Local Volumes   2         0         1.2GB     1.2GB (100%)": 12,
 		"Build Cache     0         0         0B        0B":           -1,
 	} {
 		got := addBar(line)
@@ -43,8 +43,8 @@ func TestAddBar(t *testing.T) {
 			}
 			continue
 		}
-		if n := strings.Count(got, "█"); n != full || strings.Count(got, "░") != 20-full {
-			t.Errorf("%q: %d of 20 full, want %d", line, n, full)
+		if n := strings.Count(got, "█"); n != full || strings.Count(got, "░") != barWidth-full {
+			t.Errorf("%q: %d of 12 full, want %d", line, n, full)
 		}
 		if !strings.HasPrefix(got, line) {
 			t.Errorf("%q is not in %q", line, got)
