@@ -207,6 +207,13 @@ func (t *jobTable) takeWanted() *job {
 	return j
 }
 
+// warnAgain lets the next `exit` warn: something else was typed since the last one.
+func (t *jobTable) warnAgain() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.warned = 0
+}
+
 // refuseEnd tells whether `exit` should be refused once because of jobs that
 // would be lost; the second time it is not.
 func (t *jobTable) refuseEnd() (n int, refuse bool) {

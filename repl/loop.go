@@ -247,6 +247,9 @@ func (l *session) statement(ctx context.Context, stmt *syntax.Stmt, text string)
 			return false, false
 		}
 	}
+	if !exit && l.jobs != nil {
+		l.jobs.warnAgain()
+	}
 	return exit, goOn
 }
 

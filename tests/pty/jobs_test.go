@@ -33,6 +33,10 @@ func jobs(t *testing.T, w *world) {
 	s.Send("clear\r")
 	s.Send("exit\r") // once is not enough while something runs
 	s.Contains("jobs behind the prompt: 1")
+	s.Send("clear\r")
+	s.Want(p)
+	s.Send("exit\r") // something else was typed: it warns again
+	s.Contains("jobs behind the prompt: 1")
 	s.Send("kill %1\r")
 	s.Contains("[1]+  Exit 143   sh -c")
 	s.Send("clear; (read x < fifo; echo got $x; exit 3) &\r")

@@ -6,17 +6,15 @@ package boot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 
 	"github.com/docker/cli/cli"
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/builtin/docker"
 )
 
 // Plugin adds the command. Self finds this program's file, which the units name.
@@ -56,26 +54,10 @@ func (p Plugin) command(inv *plugins.Invocation) *cobra.Command {
 
 // call asks the engine, prints the names and fails when one container has.
 func call(ctx context.Context, inv *plugins.Invocation, what string) error {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return inv.Dial(ctx) }}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://nacre/nacre/"+what, nil)
-	if err != nil {
+	var answer struct{ Done, Failed []string }
+	r := docker.Request{Doing: what + " the engine's containers", Method: http.MethodPost, Path: "/nacre/" + what}
+	if err := docker.AskFor(ctx, inv, r, &answer); err != nil {
 		return err
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return fmt.Errorf("%s the engine's containers: %w", what, err)
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Message      string
-		Done, Failed []string
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("%s the engine's containers: it answered %s: %w", what, resp.Status, err)
-	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		return errors.New(answer.Message)
 	}
 	for _, name := range answer.Done {
 		if _, err := io.WriteString(inv.Out, name+"\n"); err != nil {

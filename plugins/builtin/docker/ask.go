@@ -12,6 +12,8 @@ import (
 	"net/url"
 
 	"github.com/moby/moby/client"
+
+	"github.com/nacre-sh/nacre/plugins"
 )
 
 // Request is a request to the part of the API that is nacre's own, below /nacre.
@@ -32,6 +34,10 @@ func Ask(ctx context.Context, engine client.APIClient, r Request, answer any) er
 	if err != nil {
 		return err
 	}
+	return read(body, r, answer)
+}
+
+func read(body io.ReadCloser, r Request, answer any) error {
 	defer body.Close()
 	if answer == nil {
 		return nil
@@ -42,8 +48,22 @@ func Ask(ctx context.Context, engine client.APIClient, r Request, answer any) er
 	return nil
 }
 
+// AskFor is Ask for a command that has no client of docker's: the request goes
+// to the engine that the invocation means.
+func AskFor(ctx context.Context, inv *plugins.Invocation, r Request, answer any) error {
+	body, err := stream(ctx, inv.Dial, r)
+	if err != nil {
+		return err
+	}
+	return read(body, r, answer)
+}
+
 // Stream makes a request and gives the answer's body, which the caller closes.
 func Stream(ctx context.Context, engine client.APIClient, r Request) (io.ReadCloser, error) {
+	return stream(ctx, engine.Dialer(), r)
+}
+
+func stream(ctx context.Context, dial func(context.Context) (net.Conn, error), r Request) (io.ReadCloser, error) {
 	content := r.Content
 	if r.Body != nil {
 		data, err := json.Marshal(r.Body)
@@ -62,11 +82,13 @@ func Stream(ctx context.Context, engine client.APIClient, r Request) (io.ReadClo
 	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	dial := engine.Dialer()
 	resp, err := (&http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true, // one request, and nobody to close what is idle
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}}).Do(req)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // the URL of a connection in memory helps nobody
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Doing, err)
 	}

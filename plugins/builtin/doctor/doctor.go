@@ -8,10 +8,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -21,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/builtin/docker"
 )
 
 // Plugin adds the command.
@@ -61,7 +60,7 @@ func command(inv *plugins.Invocation) *cobra.Command {
 		Use: "doctor [OPTIONS]", DisableFlagsInUseLine: true, Short: short, Args: cli.NoArgs,
 		Long: short + ".\nThe exit status is 1 when something is found that keeps containers from working.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := append(engineChecks(cmd.Context(), inv), terminal(inv)...)
+			checks := append(engineChecks(cmd.Context(), inv), terminal(cmd.Context(), inv)...)
 			if err := print(inv, checks, asJSON); err != nil {
 				return err
 			}
@@ -78,58 +77,21 @@ func command(inv *plugins.Invocation) *cobra.Command {
 }
 
 // engineChecks asks the engine. One that cannot be asked is a finding, too.
-func engineChecks(ctx context.Context, inv *plugins.Invocation) []check {
-	list, err := ask(ctx, inv)
-	if err != nil {
+func engineChecks(ctx context.Context, inv *plugins.Invocation) (list []check) {
+	r := docker.Request{Doing: "examine the engine's machine", Method: http.MethodGet, Path: "/nacre/doctor"}
+	if err := docker.AskFor(ctx, inv, r, &list); err != nil {
 		return []check{{"engine", bad, err.Error(), ""}}
 	}
 	return list
 }
 
-func ask(ctx context.Context, inv *plugins.Invocation) (list []check, _ error) {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return inv.Dial(ctx) }}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://nacre/nacre/doctor", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		var wrapped interface{ Unwrap() error }
-		if errors.As(err, &wrapped) { // without the URL of a connection in memory
-			err = wrapped.Unwrap()
-		}
-		return nil, fmt.Errorf("the engine does not open: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return nil, errors.New("this engine is not nacre's and cannot examine its machine")
-	}
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return nil, fmt.Errorf("the engine answers %s: %s", resp.Status, strings.TrimSpace(string(text)))
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
-		return nil, fmt.Errorf("the engine's answer cannot be read: %w", err)
-	}
-	return list, nil
-}
-
 // terminal looks at what the prompt needs.
-func terminal(inv *plugins.Invocation) []check {
+func terminal(ctx context.Context, inv *plugins.Invocation) []check {
 	f, ok := inv.Out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return []check{{"terminal", good, "none here: nothing to check", ""}}
 	}
-	env := func(name string) string {
-		value := ""
-		for _, v := range inv.Env {
-			if rest, found := strings.CutPrefix(v, name+"="); found {
-				value = rest
-			}
-		}
-		return value
-	}
+	env := func(name string) string { return plugins.Getenv(ctx, name) }
 	var list []check
 	switch t := env("TERM"); t {
 	case "", "dumb":

@@ -1,17 +1,13 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/builtin/docker"
 )
 
 // originName stands for the registry itself among its sources.
@@ -41,13 +37,9 @@ type step struct {
 }
 
 // api speaks to the engine under /nacre/mirrors.
-type api struct{ http *http.Client }
+type api struct{ inv *plugins.Invocation }
 
-func newAPI(inv *plugins.Invocation) *api {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return inv.Dial(ctx) }}
-	inv.Defer(transport.CloseIdleConnections)
-	return &api{&http.Client{Transport: transport}}
-}
+func newAPI(inv *plugins.Invocation) *api { return &api{inv} }
 
 func (a *api) list(ctx context.Context) (all []source, err error) {
 	return all, a.call(ctx, http.MethodGet, "", nil, nil, &all)
@@ -71,42 +63,7 @@ func (a *api) test(ctx context.Context, registry string) (all []result, err erro
 
 // call makes one request; an error answer becomes an error with the engine's words.
 func (a *api) call(ctx context.Context, method, path string, query url.Values, body, answer any) error {
-	var content io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://nacre/nacre/mirrors"+path+"?"+query.Encode(), content)
-	if err != nil {
-		return err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := a.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the engine about mirrors: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusBadRequest {
-		return answerError(resp)
-	}
-	if answer == nil {
-		return nil
-	}
-	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return fmt.Errorf("ask the engine about mirrors: %w", err)
-	}
-	return nil
-}
-
-func answerError(resp *http.Response) error {
-	var answer struct{ Message string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Message == "" {
-		return fmt.Errorf("ask the engine about mirrors: it answered %s", resp.Status)
-	}
-	return fmt.Errorf("%s", answer.Message)
+	return docker.AskFor(ctx, a.inv, docker.Request{
+		Doing: "ask the engine about mirrors", Method: method, Path: "/nacre/mirrors" + path, Query: query, Body: body,
+	}, answer)
 }
