@@ -21,9 +21,9 @@ APT_BENCH := $(APT_TEST) podman crun
 
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# A test that fails is run once more, alone, unless many fail: real kernels, terminals and networks are slow at times. The first failure
-# stays in the output, and the tests that needed a second run are named at the end, so that they are mended.
-TESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --rerun-fails=1 --rerun-fails-max-failures=10 \
+# A test that fails is run again, alone, twice at most, unless many fail: real kernels, terminals and networks are slow at times. The first
+# failure stays in the output, and the tests that needed another run are named at the end, so that they are mended.
+TESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --rerun-fails=2 --rerun-fails-max-failures=10 \
 	--rerun-fails-report=$(GOBIN)/reruns.txt
 
 .PHONY: run build programs test lint bench fuzz install clean deps-%
@@ -46,9 +46,9 @@ test: deps-test build
 	go vet ./...
 	NACRE_LEAKS_RECORD=$(GOBIN)/before.txt go test -count=1 -tags leak ./tests/leak
 	CGO_ENABLED=1 $(TESTSUM) --packages='$(shell go list ./... | grep -v /tests)' -- -count=1 -race -timeout 20m
-	@[ ! -s $(GOBIN)/reruns.txt ] || { echo "run a second time:"; cat $(GOBIN)/reruns.txt; }
+	@[ ! -s $(GOBIN)/reruns.txt ] || { echo "run again:"; cat $(GOBIN)/reruns.txt; }
 	NACRE_TEST_BIN=$(GOBIN) $(TESTSUM) --packages=./tests/... -- -count=1 -timeout 20m
-	@[ ! -s $(GOBIN)/reruns.txt ] || { echo "run a second time:"; cat $(GOBIN)/reruns.txt; }
+	@[ ! -s $(GOBIN)/reruns.txt ] || { echo "run again:"; cat $(GOBIN)/reruns.txt; }
 	NACRE_LEAKS_BEFORE=$(GOBIN)/before.txt go test -count=1 -tags leak ./tests/leak
 
 lint: deps-build
