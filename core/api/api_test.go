@@ -253,6 +253,11 @@ func TestOlderAnswers(t *testing.T) {
 			t.Errorf("%s: %s", test.path, body)
 		}
 	}
+	for agent, want := range map[string]bool{"docker-compose/1.29.2 docker-py/5.0.3 Linux/6": true, "docker-py/5.0.3": false, "docker-compose/10.0": false} {
+		if isCompose1(agent) != want {
+			t.Errorf("%s: %v", agent, !want)
+		}
+	}
 }
 
 func TestNotModifiedHasNoBody(t *testing.T) {

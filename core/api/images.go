@@ -85,8 +85,8 @@ func (s *server) inspectImage(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	img.RepoTags, img.RepoDigests = orEmpty(img.RepoTags), orEmpty(img.RepoDigests)
-	if r.before("1.52") {
-		v, err := legacyImage(img, r.version)
+	if compose1 := isCompose1(r.Header.Get("User-Agent")); compose1 || r.before("1.52") {
+		v, err := legacyImage(img, r.version, compose1)
 		return reply(w, v, err)
 	}
 	return reply(w, img, nil)

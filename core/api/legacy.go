@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
@@ -55,8 +56,8 @@ func legacyImages(list []image.Summary, version string) []imageBefore144 {
 }
 
 // legacyImage adds to an image what inspect answered before 1.52: fields that
-// are now left out when empty.
-func legacyImage(img image.InspectResponse, version string) (map[string]any, error) {
+// are now left out when empty. compose1 demands those of 1.44 in any version.
+func legacyImage(img image.InspectResponse, version string, compose1 bool) (map[string]any, error) {
 	v, err := fields(img)
 	if err != nil {
 		return nil, err
@@ -77,11 +78,15 @@ func legacyImage(img image.InspectResponse, version string) (map[string]any, err
 	if versions.LessThan(version, "1.44") {
 		v["VirtualSize"] = img.Size
 	}
-	if versions.LessThan(version, "1.45") {
-		v["Container"], v["ContainerConfig"] = "", nil
+	if compose1 || versions.LessThan(version, "1.45") {
+		v["Container"], v["ContainerConfig"] = "", config // what made the image is not kept; its volumes are what clients look for
 	}
 	return v, nil
 }
+
+// isCompose1 recognises docker-compose in Python. It asks in the engine's newest
+// version, but reads ContainerConfig, and cannot change a service without it.
+func isCompose1(userAgent string) bool { return strings.HasPrefix(userAgent, "docker-compose/1.") }
 
 // legacyContainer adds to a container the addresses that stood beside its
 // networks before 1.52: those of the default network.
