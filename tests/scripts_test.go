@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"status":     status,
 			"eventually": eventually,
 			"envfile":    envfile,
+			"freeport":   freeport,
 		},
 	})
 }
@@ -104,7 +107,7 @@ func (s *suite) setup(t *testing.T, env *testscript.Env) error {
 
 // leave empties the engine of a script and says what is left of it.
 func (s *suite) leave(root string, environ []string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	reset := exec.CommandContext(ctx, filepath.Join(s.bin, "nacre"), "system", "reset", "--force")
 	reset.Env = environ
@@ -130,11 +133,10 @@ func (s *suite) leave(root string, environ []string) error {
 	return errors.Join(left...)
 }
 
-// processes lists those whose command line or environment names the roots,
-// after the moment that ending ones need.
-func processes(root string) []string {
-	var found []string
-	for range 50 {
+// processes lists those whose command line names the roots, after the time that
+// ending ones need on a busy machine.
+func processes(root string) (found []string) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		found = nil
 		dirs, _ := filepath.Glob("/proc/[0-9]*")
 		for _, dir := range dirs {
@@ -146,7 +148,6 @@ func processes(root string) []string {
 		if len(found) == 0 {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	return found
 }
@@ -195,4 +196,25 @@ func envfile(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: envfile NAME FILE")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// freeport sets a variable to a port at which nothing listens, and below those
+// that the kernel gives to others meanwhile: `freeport NAME`.
+func freeport(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: freeport NAME")
+	}
+	for {
+		addr := ":" + strconv.Itoa(10000+rand.IntN(20000))
+		tcp, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		tcp.Close()
+		if udp, err := net.ListenPacket("udp", addr); err == nil {
+			udp.Close()
+			ts.Setenv(args[0], addr[1:])
+			return
+		}
+	}
 }

@@ -49,7 +49,7 @@ type result struct {
 }
 
 func (c client) command(args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // not the test's: clean-up runs commands too
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // not the test's: clean-up runs commands too
 	c.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, c.binary, append([]string{"-H", setup.host}, args...)...)
 	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+c.config())

@@ -69,7 +69,10 @@ func TestNamesAreUnique(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	each(t, func(c client) {
-		id := c.background(c.pulled(), "sh", "-c", "for i in 1 2 3 4; do echo line $i; done; sleep 0.3; echo err >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done")
+		id := c.background(c.pulled(), "sh", "-c", "for i in 1 2 3 4; do echo line $i; done; until [ -e /go ]; do sleep 0.05; done; echo err >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done")
+		// The streams are read side by side: only what is logged already comes first for sure.
+		c.eventually("output", func() bool { return strings.Contains(c.docker("logs", id).out, "line 4") })
+		c.ok("exec", id, "touch", "/go")
 		c.eventually("output", func() bool { return strings.Contains(c.docker("logs", id).err, "err") })
 		if r := c.docker("logs", id); r.out != "line 1\nline 2\nline 3\nline 4\n" || r.err != "err\n" {
 			c.Errorf("got %+v", r)
@@ -124,7 +127,8 @@ func TestWaitForTheEnd(t *testing.T) {
 func TestEvents(t *testing.T) {
 	each(t, func(c client) {
 		img := c.pulled()
-		live := c.command("events", "--filter", "container=seen", "--filter", "type=container", "--format", "{{.Action}}")
+		live := c.command("events", "--filter", "container=seen", "--filter", "container=probe", "--filter", "type=container",
+			"--format", "{{.Actor.Attributes.name}} {{.Action}}")
 		out, err := live.StdoutPipe()
 		if err != nil {
 			c.Fatal(err)
@@ -133,12 +137,26 @@ func TestEvents(t *testing.T) {
 			c.Fatal(err)
 		}
 		defer func() { _ = live.Process.Kill(); _ = live.Wait() }()
-		time.Sleep(200 * time.Millisecond) // the client says nothing when it listens
+		lines := make(chan string, 1000)
+		go func() {
+			defer close(lines)
+			for read := bufio.NewScanner(out); read.Scan(); {
+				lines <- read.Text()
+			}
+		}()
+		// The client does not say when it listens: something happens until it tells.
+		c.eventually("an event", func() bool {
+			c.ok("create", "--name", "probe", img, "true")
+			c.ok("rm", "probe")
+			return len(lines) > 0
+		})
 		c.ok("run", "--rm", "--name", "seen", img, "true")
 		var got []string
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			got = append(got, lines.Text())
-			if lines.Text() == "destroy" {
+		for line := range lines {
+			if action, ok := strings.CutPrefix(line, "seen "); ok {
+				got = append(got, action)
+			}
+			if line == "seen destroy" {
 				break
 			}
 		}

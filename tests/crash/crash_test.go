@@ -23,8 +23,8 @@ import (
 )
 
 // moments are n delays after which a command is killed. They are spread over
-// the time that it takes when nobody kills it, so that they fall into all of its
-// steps on a fast machine as on a slow one.
+// the time that it takes when nobody kills it (takes), so that they fall into
+// all of its steps on a fast machine as on a slow one.
 func moments(n int, whole time.Duration) (list []time.Duration) {
 	for i := range n {
 		list = append(list, whole*time.Duration(i)/time.Duration(n-1))
@@ -115,12 +115,19 @@ func (e *engine) killAfter(delay time.Duration, args ...string) bool {
 	return ok && exit.Sys().(syscall.WaitStatus).Signaled()
 }
 
-// takes is how long a command works when it is left alone.
-func (e *engine) takes(args ...string) time.Duration {
+// takes is how long a command works when it is left alone: the shortest of
+// several times, because the first finds nothing prepared, and the machine may be busy.
+func (e *engine) takes(prepare func(), args ...string) (shortest time.Duration) {
 	e.t.Helper()
-	began := time.Now()
-	e.must(args...)
-	return time.Since(began)
+	for i := range 3 {
+		prepare()
+		began := time.Now()
+		e.must(args...)
+		if took := time.Since(began); i == 0 || took < shortest {
+			shortest = took
+		}
+	}
+	return shortest
 }
 
 // consistent says whether the store works: everything listed can be inspected
@@ -136,6 +143,9 @@ func (e *engine) consistent(after string) {
 	}
 	e.eventually("", "ps", "-aq")
 }
+
+// nothing is what most commands need before them.
+func nothing() {}
 
 // mustWhileListed runs a command on a container. It may fail only if the
 // container is gone: one with --rm removes itself at any moment.
@@ -176,7 +186,7 @@ func (e *engine) leave() {
 // processesOf finds processes that hold files below root open or name it, once
 // those that are just ending have had their time.
 func processesOf(root string) (found []string) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		found = nil
 		links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 		seen := map[string]bool{}
@@ -201,17 +211,19 @@ func TestNacreKilledInRun(t *testing.T) {
 		{"run", "-d", "-p", "127.0.0.1::80", e.image, "sleep", "1000"},
 		{"run", "--rm", e.image, "sleep", "0.05"},
 	} {
-		killed := 0
-		list := moments(14, e.takes(line...))
-		for _, delay := range list {
-			if e.killAfter(delay, line...) {
-				killed++
+		whole := e.takes(nothing, line...)
+		// Where most had ended, the machine has become quicker since: nearer moments.
+		for killed, round := 0, 0; killed < 7; round++ {
+			if round == 5 {
+				t.Fatalf("only %d commands were killed in their work, in the first %v", killed, whole)
 			}
-			e.consistent(fmt.Sprintf("%s killed after %v", strings.Join(line, " "), delay))
-		}
-		// The first of them fall into its start, however fast it is.
-		if killed < 2 {
-			t.Errorf("only %d of %d commands were killed in their work: the moments are too late: %v", killed, len(list), list)
+			for _, delay := range moments(14, whole) {
+				if e.killAfter(delay, line...) {
+					killed++
+				}
+				e.consistent(fmt.Sprintf("%s killed after %v", strings.Join(line, " "), delay))
+			}
+			whole /= 2
 		}
 	}
 }
@@ -222,8 +234,7 @@ func TestNacreKilledInRemove(t *testing.T) {
 		e.must("run", "-d", "--name", "victim", "-v", "data:/data", e.image, "sleep", "1000")
 	}
 	remove := []string{"rm", "-f", "-v", "victim"}
-	create()
-	for _, delay := range moments(14, e.takes(remove...)) {
+	for _, delay := range moments(14, e.takes(create, remove...)) {
 		create()
 		e.killAfter(delay, remove...)
 		e.consistent(fmt.Sprintf("rm -f killed after %v", delay))
@@ -235,8 +246,7 @@ func TestNacreKilledInStop(t *testing.T) {
 	e := newEngine(t)
 	create := func() { e.must("run", "-d", "--name", "victim", e.image, "sleep", "1000") }
 	stop := []string{"stop", "-t", "0", "victim"}
-	create()
-	whole := e.takes(stop...)
+	whole := e.takes(func() { e.command("rm", "-f", "victim").Run(); create() }, stop...)
 	e.must("rm", "victim")
 	for _, delay := range moments(14, whole) {
 		create()
@@ -256,8 +266,10 @@ func TestShimKilled(t *testing.T) {
 	must(t, syscall.Kill(shim, syscall.SIGKILL))
 	// The kernel takes its time to end a process with namespaces.
 	e.eventually("exited 137", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "victim")
-	if err := syscall.Kill(initial, 0); err == nil && alive(initial) {
-		t.Errorf("the container's process %d lives on without its shim", initial)
+	for deadline := time.Now().Add(time.Minute); alive(initial); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the container's process %d lives on without its shim", initial)
+		}
 	}
 	e.must("start", "victim")
 	if got := e.must("exec", "victim", "echo", "again"); got != "again" {
@@ -326,10 +338,9 @@ func TestNacreKilledInRemovalAndUndo(t *testing.T) {
 		e.must("create", "--name", "victim", "-v", "data:/data", e.image, "true")
 		e.must("volume", "create", "spare")
 	}
-	create()
-	whole := e.takes("rm", "victim") + 10*time.Millisecond
-	e.must("volume", "rm", "spare", "data")
-	for _, delay := range moments(5, whole) {
+	whole := e.takes(func() { e.must("create", "--name", "victim", e.image, "true") }, "rm", "victim")
+	e.must("trash", "empty")
+	for _, delay := range moments(5, whole+whole/4) {
 		create()
 		for _, args := range [][]string{{"rm", "victim"}, {"volume", "rm", "spare"}, {"rmi", "-f", e.image}, {"undo"}} {
 			e.killAfter(delay, args...)
@@ -355,8 +366,7 @@ func TestNacreKilledInRemovalAndUndo(t *testing.T) {
 func TestCollectorKilled(t *testing.T) {
 	e := newEngine(t)
 	e.must("trash", "set", "--keep", "0")
-	e.must("rmi", "-f", e.image)
-	whole := e.takes("system", "collect")
+	whole := e.takes(func() { e.must("pull", "-q", e.image); e.must("rmi", "-f", e.image) }, "system", "collect")
 	e.must("pull", "-q", e.image)
 	for _, delay := range moments(5, whole) {
 		e.must("rmi", "-f", e.image)

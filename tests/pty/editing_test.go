@@ -74,6 +74,7 @@ var previewForm = regexp.MustCompile(`\n→ [0-9]+ images?, [0-9.]+ [kM]B, 1 in 
 func farNamesComplete(t *testing.T, w *world) {
 	w.once(t, "run", "-d", "--name", "shelf", w.image, "sh", "-c", "mkdir -p /books/old; touch /books/new; sleep 1000")
 	defer w.once(t, "rm", "-f", "shelf")
+	w.once(t, "exec", "shelf", "sh", "-c", "until [ -e /books/new ]; do sleep 0.05; done")
 	s := w.open(t)
 	s.Send("cp shelf:/boo\t")
 	s.Want(p + "cp shelf:/books/")

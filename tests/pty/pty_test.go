@@ -340,8 +340,9 @@ func modes(t *testing.T, w *world) {
 	if s.Modes().Lflag&unix.ICANON != 0 {
 		t.Error("the prompt reads whole lines")
 	}
-	s.Send("sleep 0.3\r")
+	s.Send("sh -c 'until [ -e seen ]; do sleep 0.02; done'\r")
 	s.Until("a command sees the terminal as it was", func() bool { return s.Modes() == before })
+	w.shell(t, "touch seen")
 	s.Until("the prompt is back", func() bool { return s.Modes().Lflag&unix.ICANON == 0 })
 	s.Send("stty raw -echo; echo cha''os\r") // a program that leaves chaos
 	s.Contains("chaos")
@@ -384,12 +385,13 @@ func paste(t *testing.T, w *world) {
 	s := w.open(t)
 	s.Send("\x1b[200~touch pasted\r\n\x1b[201~")
 	s.Want(p + "touch pasted")
-	time.Sleep(100 * time.Millisecond)
+	s.Send("\x03")
+	s.Want(p+"touch pasted^C", p)
+	s.Send("echo done\r") // what came before it has been done
+	ends(s, "done")
 	if _, err := os.Stat(filepath.Join(w.root, "pasted")); err == nil {
 		t.Error("a paste ran a line")
 	}
-	s.Send("\x03")
-	s.Want(p+"touch pasted^C", p)
 	leave(s)
 }
 
