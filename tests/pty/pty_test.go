@@ -61,6 +61,7 @@ func TestTerminal(t *testing.T) {
 		{"preview and colours", previewAndColours},
 		{"paste", paste},
 		{"login", login},
+		{"tables fit the window", tables},
 		{"dumb", dumb},
 		{"terminated", terminated},
 	} {

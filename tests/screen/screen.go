@@ -216,6 +216,13 @@ func (s *Session) Foreground(x, y int) vt10x.Color {
 	return s.term.Cell(x, y).FG
 }
 
+// Read is closed when everything that the program wrote has been read, once it
+// has ended: the terminal's other end is closed for that.
+func (s *Session) Read() <-chan struct{} {
+	s.tty.Close()
+	return s.done
+}
+
 // Hangup closes the terminal under the program and reports how it ends.
 func (s *Session) Hangup() <-chan error {
 	s.tty.Close()

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/docker/cli/cli/command"
 	cliflags "github.com/docker/cli/cli/flags"
@@ -115,25 +114,15 @@ func (g *globals) apply(inv *plugins.Invocation) error {
 	}
 	o := g.options
 	if o.Context == "" && len(o.Hosts) == 0 {
-		if host := lookupEnv(inv.Env, "DOCKER_HOST"); host != "" {
+		if host := plugins.LookupEnv(inv.Env, "DOCKER_HOST"); host != "" {
 			o.Hosts = []string{host}
 		} else {
-			o.Context = lookupEnv(inv.Env, command.EnvOverrideContext)
+			o.Context = plugins.LookupEnv(inv.Env, command.EnvOverrideContext)
 		}
 	}
-	if dir := lookupEnv(inv.Env, "DOCKER_CONFIG"); dir != "" && !g.flags.Changed("config") {
+	if dir := plugins.LookupEnv(inv.Env, "DOCKER_CONFIG"); dir != "" && !g.flags.Changed("config") {
 		o.ConfigDir = dir
 	}
 	o.SetDefaultOptions(g.flags)
 	return nil
-}
-
-// lookupEnv returns the last value of a name in an environment, "" without one.
-func lookupEnv(env []string, name string) string {
-	for i := len(env) - 1; i >= 0; i-- {
-		if value, found := strings.CutPrefix(env[i], name+"="); found {
-			return value
-		}
-	}
-	return ""
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/docker/cli/cli/command"
+
+	"github.com/nacre-sh/nacre/plugins"
 )
 
 // EngineNamer tells which engine commands without options of their own go to.
@@ -30,10 +32,10 @@ func (n *EngineNamer) Name(options, env []string) string {
 	}
 	o := g.options
 	if len(o.Hosts) == 0 && o.Context == "" {
-		if host := lookupEnv(env, "DOCKER_HOST"); host != "" {
+		if host := plugins.LookupEnv(env, "DOCKER_HOST"); host != "" {
 			return host
 		}
-		o.Context = lookupEnv(env, command.EnvOverrideContext)
+		o.Context = plugins.LookupEnv(env, command.EnvOverrideContext)
 	}
 	switch {
 	case len(o.Hosts) > 0:
@@ -48,12 +50,12 @@ func (n *EngineNamer) Name(options, env []string) string {
 }
 
 func configFile(g *globals, env []string) string {
-	dir := lookupEnv(env, "DOCKER_CONFIG")
+	dir := plugins.LookupEnv(env, "DOCKER_CONFIG")
 	if g.flags.Changed("config") {
 		dir = g.options.ConfigDir
 	}
 	if dir == "" {
-		dir = filepath.Join(lookupEnv(env, "HOME"), ".docker")
+		dir = filepath.Join(plugins.LookupEnv(env, "HOME"), ".docker")
 	}
 	return filepath.Join(dir, "config.json")
 }

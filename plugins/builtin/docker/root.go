@@ -92,6 +92,7 @@ func adapt(c *cobra.Command, docker *command.DockerCli) {
 	c.Example = strings.ReplaceAll(c.Example, "docker ", "nacre ")
 	override(c, docker)
 	previewable(c, docker)
+	addSort(c)
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			if begun, err := table(cmd, docker, args); begun {

@@ -17,6 +17,8 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 // table prints the default table of `ps` or `images`, or the ids alone, as
@@ -31,6 +33,9 @@ func table(cmd *cobra.Command, docker *command.DockerCli, args []string) (begun 
 	if rows == nil {
 		return false, nil
 	}
+	if err := sortable(cmd, docker); err != nil {
+		return true, err
+	}
 	flags, ok := readListFlags(cmd)
 	if !ok {
 		return false, nil
@@ -44,8 +49,16 @@ func table(cmd *cobra.Command, docker *command.DockerCli, args []string) (begun 
 	}
 	if flags.quiet {
 		found = ids(found)
+		return true, writeTable(docker.Out(), found, true)
 	}
-	return true, writeTable(docker.Out(), found, flags.quiet)
+	if found, err = show.SortRows(found, orderOf(cmd)); err != nil {
+		return true, err
+	}
+	if window, fits := windowOf(cmd, docker); fits {
+		_, err := io.WriteString(docker.Out(), window.Table(found))
+		return true, err
+	}
+	return true, writeTable(docker.Out(), found, false)
 }
 
 // rowsFunc asks for the rows of a table, its headings first.
@@ -61,12 +74,12 @@ func tableRows(cmd *cobra.Command, docker *command.DockerCli) rowsFunc {
 	config := docker.ConfigFile()
 	switch {
 	case listsContainers(cmd):
-		if config.PsFormat == "" && onlyChanged(cmd, "all", "quiet", "no-trunc", "latest", "last", "filter") {
+		if config.PsFormat == "" && onlyChanged(cmd, "all", "quiet", "no-trunc", "latest", "last", "filter", "sort") {
 			return containerRows
 		}
 	case listsImages(cmd):
 		plain := config.ImagesFormat == "" || config.ImagesFormat == formatter.TableFormatKey
-		if plain && onlyChanged(cmd, "all", "quiet", "no-trunc", "filter") {
+		if plain && onlyChanged(cmd, "all", "quiet", "no-trunc", "filter", "sort") {
 			return imageRows
 		}
 	}

@@ -3,6 +3,7 @@ package mirror
 import (
 	"cmp"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 const formatHelp = `Format output using a custom template:
@@ -134,14 +136,21 @@ func testRow(t result) *tested {
 }
 
 func write(inv *plugins.Invocation, format, table string, rows []formatter.SubContext) error {
-	if format == "" || format == formatter.TableFormatKey {
+	if format == "" {
+		return show.Fitted(inv.Out, inv.Getenv, func(out io.Writer) error { return writeTo(out, table, rows) })
+	}
+	if format == formatter.TableFormatKey {
 		format = table
 	}
+	return writeTo(inv.Out, format, rows)
+}
+
+func writeTo(out io.Writer, format string, rows []formatter.SubContext) error {
 	head := &row{}
 	head.Header = formatter.SubHeaderContext{
 		"Registry": "REGISTRY", "Name": "NAME", "URL": "URL", "Status": "STATUS", "Result": "RESULT", "Latency": "LATENCY",
 	}
-	ctx := formatter.Context{Output: inv.Out, Format: formatter.Format(format)}
+	ctx := formatter.Context{Output: out, Format: formatter.Format(format)}
 	return ctx.Write(head, func(each func(formatter.SubContext) error) error {
 		for _, r := range rows {
 			if err := each(r); err != nil {

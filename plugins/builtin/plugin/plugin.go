@@ -6,6 +6,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/docker/cli/cli"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 // Plugin adds the command.
@@ -136,18 +138,27 @@ func rows(r *plugins.Registry, noTrunc bool) []*row {
 
 func write(inv *plugins.Invocation, format string, noTrunc bool) error {
 	switch format {
-	case "", formatter.TableFormatKey:
+	case "":
+		if !noTrunc {
+			return show.Fitted(inv.Out, inv.Getenv, func(out io.Writer) error { return writeTo(out, inv.Shell.Registry(), table, false) })
+		}
+		format = table
+	case formatter.TableFormatKey:
 		format = table
 	case formatter.JSONFormatKey:
 		noTrunc = true
 	}
+	return writeTo(inv.Out, inv.Shell.Registry(), format, noTrunc)
+}
+
+func writeTo(out io.Writer, registry *plugins.Registry, format string, noTrunc bool) error {
 	head := &row{}
 	head.Header = formatter.SubHeaderContext{
 		"Name": "NAME", "Kind": "KIND", "Version": "VERSION", "Vendor": "VENDOR", "Description": "DESCRIPTION",
 		"Commands": "COMMANDS", "Source": "SOURCE", "State": "STATE",
 	}
-	list := rows(inv.Shell.Registry(), noTrunc)
-	ctx := formatter.Context{Output: inv.Out, Format: formatter.Format(format)}
+	list := rows(registry, noTrunc)
+	ctx := formatter.Context{Output: out, Format: formatter.Format(format)}
 	return ctx.Write(head, func(each func(formatter.SubContext) error) error {
 		for _, r := range list {
 			if err := each(r); err != nil {

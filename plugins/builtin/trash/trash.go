@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/nacre-sh/nacre/plugins"
 	"github.com/nacre-sh/nacre/plugins/builtin/docker"
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 const (
@@ -169,7 +171,19 @@ func newList(inv *plugins.Invocation) *cobra.Command {
 }
 
 func (t content) print(inv *plugins.Invocation) error {
-	w := tabwriter.NewWriter(inv.Out, 10, 1, 3, ' ', 0)
+	if err := show.Fitted(inv.Out, inv.Getenv, t.table); err != nil {
+		return err
+	}
+	if t.Keep == 0 || t.Size == "0" {
+		fmt.Fprintln(inv.Err, "The trash is off: what is removed is erased at once.")
+		return nil
+	}
+	fmt.Fprintf(inv.Err, "%s of at most %s (%s), for %s.\n", units.HumanSize(float64(t.Bytes)), units.HumanSize(float64(t.Limit)), t.Size, t.Keep)
+	return nil
+}
+
+func (t content) table(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 10, 1, 3, ' ', 0)
 	fmt.Fprintln(w, "KIND\tNAME\tID\tREMOVED\tSIZE")
 	for _, i := range t.Items {
 		id := short(i.ID)
@@ -184,15 +198,7 @@ func (t content) print(inv *plugins.Invocation) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s ago\t%s\n", i.Kind, i.named(), id, units.HumanDuration(time.Since(i.RemovedAt)), size)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if t.Keep == 0 || t.Size == "0" {
-		fmt.Fprintln(inv.Err, "The trash is off: what is removed is erased at once.")
-		return nil
-	}
-	fmt.Fprintf(inv.Err, "%s of at most %s (%s), for %s.\n", units.HumanSize(float64(t.Bytes)), units.HumanSize(float64(t.Limit)), t.Size, t.Keep)
-	return nil
+	return w.Flush()
 }
 
 func newEmpty(inv *plugins.Invocation) *cobra.Command {
