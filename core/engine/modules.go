@@ -48,6 +48,7 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		Settings: settings, Dir: paths.Data, Parts: []trash.Part{volumes, images, containers}, Shared: images.TrashBytes, Kick: images.Kick,
 	}
 	collector := e.collect(ctx, images, bin)
+	room := room{images, bin}
 	backends := api.Backends{
 		System: system.New(system.Config{
 			Store: e.store, Version: e.opts.Version, Commit: e.opts.Commit, Getenv: e.opts.Getenv,
@@ -56,9 +57,9 @@ func (e *Engine) modules(ctx context.Context) (api.Backends, error) {
 		}),
 		Events:         e.events,
 		Containers:     containers,
-		Files:          containers,
+		Files:          filesWithRoom{containers, room},
 		Execs:          containers,
-		Images:         imagesWithRoom{images, bin},
+		Images:         imagesWithRoom{images, room},
 		Networks:       networks,
 		Members:        containers,
 		Volumes:        volumes,

@@ -13,8 +13,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// keepUnused is how long layers of no image are kept: an interrupted pull that
-// is tried again finds what it had.
+// keepUnused is how long layers of no image, and parts of layers, are kept: an
+// interrupted pull that is tried again finds what it had.
 const keepUnused = time.Hour
 
 // chunk bounds how long the collector keeps pulls and new containers waiting:
@@ -31,6 +31,9 @@ const (
 // nothing and returns. It returns the number of layers freed.
 func (s *Service) Collect(ctx context.Context, budget time.Duration) (int, error) {
 	if err := s.clearStaging(); err != nil {
+		return 0, err
+	}
+	if err := s.clearDownloads(time.Now().Add(-keepUnused)); err != nil {
 		return 0, err
 	}
 	if idle, err := s.nothingToCollect(ctx); idle || err != nil {
@@ -55,7 +58,7 @@ func (s *Service) Kicked() <-chan struct{} { return s.kick }
 // Pending says whether there are layers to free, for whoever asks often.
 func (s *Service) Pending(ctx context.Context) (bool, error) {
 	idle, err := s.nothingToCollect(ctx)
-	return !idle, err
+	return !idle || s.oldDownloads(time.Now().Add(-keepUnused)), err
 }
 
 // clearStaging removes the half unpacked layers of pulls that were killed: the

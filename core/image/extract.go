@@ -82,6 +82,9 @@ func (e *extraction) ApplyDiff(dest string, options *archive.TarOptions, _ *driv
 // judge finds what really went wrong: a broken download shows up as a broken
 // archive, so the download is asked first.
 func (e *extraction) judge(packed *verifiedReader, unpackErr error) error {
+	if noSpace(unpackErr) { // whatever else comes, there is no room for it
+		return fmt.Errorf("failed to register layer %s: %w", e.in.name, unpackErr)
+	}
 	_, drainErr := io.Copy(io.Discard, packed)
 	switch {
 	case e.ctx.Err() != nil:
@@ -94,7 +97,7 @@ func (e *extraction) judge(packed *verifiedReader, unpackErr error) error {
 	case !packed.ok():
 		return errdefs.ErrDataLoss.WithMessage("filesystem layer verification failed for digest " + e.in.digest.String())
 	case unpackErr != nil:
-		e.bad = !noSpace(unpackErr)
+		e.bad = true
 		return fmt.Errorf("failed to register layer %s: %w", e.in.name, unpackErr)
 	}
 	return nil

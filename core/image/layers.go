@@ -51,10 +51,13 @@ type layerJob struct {
 }
 
 // packed is the job's archive as a registry gives it.
-func (p *pull) packed(src types.ImageSource, job *layerJob) packed {
+func (p *pull) packed(src types.ImageSource, job *layerJob, part *partial) packed {
 	return packed{
 		name: job.name, doing: "Downloading", digest: job.blob.Digest, size: job.blob.Size, diffID: job.diffID,
-		open:      func(ctx context.Context) (io.ReadCloser, error) { return p.getBlob(ctx, src, job.blob) },
+		open: func(ctx context.Context) (io.ReadCloser, error) {
+			rest := func(offset int64) (io.ReadCloser, error) { return p.getBlob(ctx, src, job.blob, offset) }
+			return &keptBody{partial: part, size: job.blob.Size, rest: rest}, nil
+		},
 		verifying: func() { p.report.status(job.name, "Verifying Checksum") },
 		done: func() {
 			p.report.status(job.name, "Download complete")
@@ -228,19 +231,41 @@ func (s *Service) recordLayer(ctx context.Context, store storage.Store, l remote
 	return addLayer(ctx, s.store.DB, layer{Chain: l.chain, Parent: l.parent, DiffID: l.diffID, Folder: folder, Size: info.Size})
 }
 
-// fetch downloads and unpacks a layer beside the store, and tries again when
-// the connection failed.
+// fetch downloads and unpacks a layer beside the store. It tries again when
+// the connection failed, from the byte where it stopped, and once more from the
+// beginning when what an earlier pull had kept does not fit.
 func (p *pull) fetch(ctx context.Context, store storage.Store, src types.ImageSource, job *layerJob) (*drivers.DriverWithDifferOutput, error) {
 	traffic, err := p.traffic()
 	if err != nil {
 		return nil, err
 	}
+	part, err := p.openPartial(job.blob)
+	if err != nil {
+		return nil, err
+	}
+	defer part.close()
 	for attempt := 1; ; attempt++ {
-		work, err := p.stage(ctx, store, p.packed(src, job))
-		if err == nil || !work.retry || attempt >= traffic.attempts || ctx.Err() != nil {
-			return work.staged, err
+		work, err := p.stage(ctx, store, p.packed(src, job, part))
+		switch {
+		case err == nil, work.bad, noSpace(err):
+			return work.staged, errors.Join(err, part.drop())
+		case ctx.Err() != nil:
+			return nil, err
+		case !work.retry && part.start > 0:
+			if err := part.clear(); err != nil {
+				return nil, err
+			}
+			attempt-- // it was not the registry's fault
+			continue
+		case !work.retry:
+			return nil, errors.Join(err, part.drop())
+		case attempt >= traffic.attempts:
+			return nil, err
 		}
 		if err := p.pause(ctx, job.name, time.Duration(attempt)*p.opts.Limits.Delay); err != nil {
+			return nil, err
+		}
+		if err := part.next(job.blob.Size); err != nil {
 			return nil, err
 		}
 	}

@@ -30,13 +30,17 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// getBlob opens a blob whose reads end with errSilent when nothing comes for
-// the idle limit. The clock runs only while somebody waits for bytes: a slow
-// disk is no slow registry.
-func (s *Service) getBlob(ctx context.Context, src types.ImageSource, blob types.BlobInfo) (io.ReadCloser, error) {
+// getBlob opens a blob, from a byte on, whose reads end with errSilent when
+// nothing comes for the idle limit. The clock runs only while somebody waits
+// for bytes: a slow disk is no slow registry.
+func (s *Service) getBlob(ctx context.Context, src types.ImageSource, blob types.BlobInfo, offset int64) (body io.ReadCloser, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	clock := time.AfterFunc(s.opts.Limits.Idle, func() { cancel(errSilent) })
-	body, _, err := src.GetBlob(ctx, blob, none.NoCache)
+	clock := time.AfterFunc(s.opts.Limits.Idle+skipTime(offset), func() { cancel(errSilent) })
+	if offset == 0 {
+		body, _, err = src.GetBlob(ctx, blob, none.NoCache)
+	} else {
+		body, err = blobFrom(ctx, src, blob, offset)
+	}
 	clock.Stop()
 	if err != nil {
 		err = because(ctx, err)
@@ -45,6 +49,10 @@ func (s *Service) getBlob(ctx context.Context, src types.ImageSource, blob types
 	}
 	return &watchedBody{body: body, ctx: ctx, cancel: cancel, clock: clock, idle: s.opts.Limits.Idle}, nil
 }
+
+// skipTime is granted to registries that know no ranges and send everything
+// again: a second for each MiB.
+func skipTime(offset int64) time.Duration { return time.Duration(offset>>20) * time.Second }
 
 type watchedBody struct {
 	body   io.ReadCloser

@@ -96,7 +96,7 @@ func (p *pull) readConfig(ctx context.Context, src types.ImageSource, info types
 	if err := info.Digest.Validate(); err != nil {
 		return nil, fmt.Errorf("config digest %q: %w: %w", info.Digest, err, errdefs.ErrDataLoss)
 	}
-	body, err := p.getBlob(ctx, src, info)
+	body, err := p.getBlob(ctx, src, info, 0)
 	if err != nil {
 		return nil, fmt.Errorf("download the config: %w", err)
 	}

@@ -173,14 +173,15 @@ func (g *gateway) deliver(w http.ResponseWriter, r *http.Request, s *source, res
 		return
 	}
 	copied, err := s.copyBody(w, resp.Body)
-	byContent := strings.HasPrefix(rest, "blobs/") && r.Header.Get("Range") == ""
+	start, known := startOf(r.Header.Get("Range"), resp.StatusCode)
+	byContent := strings.HasPrefix(rest, "blobs/") && known
 	for _, next := range g.after(s) {
 		if err == nil || r.Context().Err() != nil || !byContent {
 			break
 		}
 		s.failed()
 		var more int64
-		more, err = g.resume(r.Context(), w, next, rest, copied)
+		more, err = g.resume(r.Context(), w, next, rest, start+copied)
 		copied += more
 		s = next
 	}
@@ -198,6 +199,18 @@ func (g *gateway) after(s *source) []*source {
 		}
 	}
 	return append(list, s)
+}
+
+// startOf is the byte of the blob with which an answer begins; it is not known
+// for answers to requests for more than the end of a blob.
+func startOf(asked string, status int) (int64, bool) {
+	if asked == "" || status == http.StatusOK {
+		return 0, true
+	}
+	from, isRange := strings.CutPrefix(asked, "bytes=")
+	from, toEnd := strings.CutSuffix(from, "-")
+	start, err := strconv.ParseInt(from, 10, 64)
+	return start, isRange && toEnd && err == nil
 }
 
 func (g *gateway) resume(ctx context.Context, w io.Writer, s *source, rest string, offset int64) (int64, error) {

@@ -395,6 +395,38 @@ func TestResumeWithoutRanges(t *testing.T) {
 	}
 }
 
+// Who asks for the end of a blob gets it from the next source, too, when one breaks off.
+func TestEndOfABlobFallsOver(t *testing.T) {
+	const text = "0123456789"
+	serve := func(breaks bool) *source {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if breaks && r.URL.Path != "/v2/" {
+				w = &cutWriter{w, 2, func() { panic(http.ErrAbortHandler) }}
+			}
+			http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+		}))
+		t.Cleanup(server.Close)
+		base, err := url.Parse(server.URL)
+		must(t, err)
+		s, err := newSource(server.URL, base, repo, nil, DefaultLimits, access.Way{})
+		must(t, err)
+		return s
+	}
+	g, err := openGateway(repo, []*source{serve(true), serve(false)})
+	must(t, err)
+	t.Cleanup(func() { g.Close() })
+	req, err := http.NewRequest(http.MethodGet, "http://"+g.host()+"/v2/"+g.secret+"/"+repo+"/blobs/x", nil)
+	must(t, err)
+	req.Header.Set("Range", "bytes=4-")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || string(body) != text[4:] {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
 func TestSkipWriterSkipsAcrossWrites(t *testing.T) {
 	var rest strings.Builder
 	w := &skipWriter{&rest, 4}
