@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -20,15 +21,18 @@ var culprits = regexp.MustCompile(`unknown flag: (--[^\s]+)|unknown shorthand fl
 // pointAt shows the command with a mark under the word that an error is about;
 // "" when the error names none, or it is not among the arguments.
 func pointAt(args []string, err error) string {
-	m := culprits.FindStringSubmatch(err.Error())
-	if m == nil {
-		return ""
-	}
 	word := ""
-	for _, group := range m[1:] {
+	for _, group := range culprits.FindStringSubmatch(err.Error()) {
 		if group != "" {
 			word = group
 		}
+	}
+	var o *offered
+	if word == "" && errors.As(err, &o) {
+		word = o.offer.Word
+	}
+	if word == "" {
+		return ""
 	}
 	i := indexOf(args, word)
 	if i < 0 {

@@ -68,6 +68,9 @@ type Invocation struct {
 	Interactive bool
 	// Shell executes another line or command (aliases, scripts, xargs). Never nil.
 	Shell Shell
+	// Offer takes a way to mend the line that the command (args) failed in, to ask for after the line; false where nobody can be
+	// asked. May be nil.
+	Offer func(args []string, o Offer) bool
 
 	cleanup *cleanups
 	detach  func(release func())

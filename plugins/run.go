@@ -134,6 +134,7 @@ func complain(inv *Invocation, err error) {
 	if inv.Interactive && shownTo(inv.Err) {
 		io.WriteString(inv.Err, pointAt(inv.Args, err))
 	}
+	offer(inv, err)
 }
 
 // readerLeft is true when the reader of a command's output has ended, as in

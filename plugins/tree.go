@@ -51,18 +51,22 @@ func FlagError(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	hint := ""
-	if near := NearestFlag(cmd.Flags(), err); near != "" {
+	hint, near := "", NearestFlag(cmd.Flags(), err)
+	if near != "" {
 		hint = fmt.Sprintf("Did you mean %s?\n\n", near)
 	}
-	return &StatusError{Status: 125, Err: fmt.Errorf(
+	failed := &StatusError{Status: 125, Err: fmt.Errorf(
 		"%w\n\n%sUsage:  %s\n\nRun '%s --help' for more information", err, hint, cmd.UseLine(), cmd.CommandPath())}
+	if near == "" || Destroys(cmd.Name()) {
+		return failed
+	}
+	return WithOffer(failed, Offer{Question: fmt.Sprintf("Run it with %s?", near), Word: unknownFlag(err), With: near, Careful: true})
 }
 
 // NearestFlag returns the flag that an unknown long one was probably meant to be.
 func NearestFlag(flags *pflag.FlagSet, err error) string {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+	unknown := unknownFlag(err)
+	if unknown == "" {
 		return ""
 	}
 	var names []string
@@ -71,8 +75,17 @@ func NearestFlag(flags *pflag.FlagSet, err error) string {
 			names = append(names, f.Name)
 		}
 	})
-	if near := Nearest(unknown.GetSpecifiedName(), names); near != "" {
+	if near := Nearest(unknown[2:], names); near != "" {
 		return "--" + near
 	}
 	return ""
+}
+
+// unknownFlag is the long flag that an error says does not exist, "" if it says something else.
+func unknownFlag(err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return ""
+	}
+	return "--" + unknown.GetSpecifiedName()
 }

@@ -105,7 +105,7 @@ func (l *session) watch(a *attendance) {
 	if !l.jobs.remove(a.job) {
 		return
 	}
-	fmt.Fprintln(l.options.Above, line)
+	l.jobs.notify(l.options.Above, line)
 	if l.options.Ended != nil {
 		l.options.Ended(Ended{Text: a.job.text, Status: a.job.status, Duration: time.Since(a.job.began), Job: true})
 	}

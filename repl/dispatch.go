@@ -108,6 +108,7 @@ func (s *Shell) exec(ctx context.Context, args []string) error {
 			inv := s.invocation(words)
 			inv.In, inv.Out, inv.Err, inv.Env, inv.Dir = hc.Stdin, hc.Stdout, hc.Stderr, env, hc.Dir
 			inv.Interactive = inv.Interactive && jobOf(ctx).stateNow() == jobForeground
+			inv.Offer = s.offerTo(jobOf(ctx), inv.In, inv.Out, inv.Err)
 			return exitStatus(s.Exec(ctx, inv))
 		}
 	}

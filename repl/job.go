@@ -46,6 +46,8 @@ type job struct {
 	stops  chan struct{}    // tells the shell that a program has stopped
 	ended  chan struct{}    // closed when the job is done
 
+	mending *mending // how the line could go on after it has failed; nil where it is not to be asked
+
 	front   *attendance // what brings it back to the foreground
 	watched sync.Once   // somebody waits for its end
 }

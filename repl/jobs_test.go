@@ -103,3 +103,25 @@ func textOf(j *job) string {
 	}
 	return j.text
 }
+
+// A job's end is told above the line being typed, never amid a command's output.
+func TestNotices(t *testing.T) {
+	var out strings.Builder
+	table := &jobTable{}
+	table.setIdle(&out, true)
+	table.notify(&out, "one")
+	if out.String() != "one\n" {
+		t.Errorf("while a line is typed: %q", out.String())
+	}
+	table.setIdle(&out, false)
+	table.notify(&out, "two")
+	table.notify(&out, "three")
+	if out.String() != "one\n" {
+		t.Errorf("while a command runs: %q", out.String())
+	}
+	table.setIdle(&out, true)
+	table.setIdle(&out, true)
+	if out.String() != "one\ntwo\nthree\n" {
+		t.Errorf("before the next prompt: %q", out.String())
+	}
+}

@@ -2,6 +2,7 @@ package repl
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,9 @@ type jobTable struct {
 	// wanted is the job that `fg` has asked for; the loop brings it to the front when the line with the fg has ended.
 	wanted *job
 	warned int // the number of jobs when `exit` was refused on their account
+	// idle is true while a line is being typed; notices are what is to be said of jobs when one is next.
+	idle    bool
+	notices []string
 	// gone are jobs that have ended, by number, until another has it: they can still be waited for.
 	gone map[int]*job
 	// followed are jobs that the interpreter waits for, by the word that names them to it.
@@ -205,6 +209,33 @@ func (t *jobTable) takeWanted() *job {
 	j := t.wanted
 	t.wanted = nil
 	return j
+}
+
+// notify says something of a job: above the line that is being typed, or, while
+// a command runs, before the next prompt, so that it does not stand amid what
+// that prints.
+func (t *jobTable) notify(w io.Writer, line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle {
+		fmt.Fprintln(w, line)
+		return
+	}
+	t.notices = append(t.notices, line)
+}
+
+// setIdle says whether a line is being typed from now on; then, what is still to
+// be said is said.
+func (t *jobTable) setIdle(w io.Writer, idle bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle = idle; !idle {
+		return
+	}
+	for _, line := range t.notices {
+		fmt.Fprintln(w, line)
+	}
+	t.notices = nil
 }
 
 // warnAgain lets the next `exit` warn: something else was typed since the last one.

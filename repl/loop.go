@@ -47,6 +47,7 @@ type session struct {
 	lines   int    // read so far
 	status  int
 	pending strings.Builder // an incomplete statement
+	mending *mending        // of the line that runs; nil where nothing of it can be mended
 
 	snapshot *interp.Runner // the interpreter before the statement that runs
 	streams  *lineStreams   // what statements read and print to; nil without a terminal
@@ -113,7 +114,7 @@ func (l *session) step(ctx context.Context) (ended bool, _ error) {
 	if c, ok := l.editor.(Continuer); ok {
 		c.Continue(l.pending.String())
 	}
-	line, err := l.editor.ReadLine(ctx)
+	line, err := l.readLine(ctx)
 	switch {
 	case errors.Is(err, ErrInterrupted):
 		l.pending.Reset()
@@ -142,6 +143,15 @@ func (l *session) step(ctx context.Context) (ended bool, _ error) {
 		return false, nil
 	}
 	return l.run(ctx, file, err), nil
+}
+
+// readLine reads a line; meanwhile jobs may say that they have ended.
+func (l *session) readLine(ctx context.Context) (string, error) {
+	if l.jobs != nil {
+		l.jobs.setIdle(l.options.Above, true)
+		defer l.jobs.setIdle(l.options.Above, false)
+	}
+	return l.editor.ReadLine(ctx)
 }
 
 // finish runs or refuses what was pending when the input ended.
@@ -174,8 +184,27 @@ func incomplete(text string, err error) bool {
 	return slashes%2 == 1
 }
 
-// run runs the statements of a complete line.
+// run runs a complete line, and again while it fails and somebody lets it be mended.
 func (l *session) run(ctx context.Context, file *syntax.File, err error) (exited bool) {
+	for {
+		l.mending = nil
+		if l.options.Ask != nil && l.jobs != nil {
+			l.mending = newMending(l.pending.String(), file)
+		}
+		if exited = l.runLine(ctx, file, err); exited || l.mending == nil {
+			return exited
+		}
+		line, ok := l.accepted(ctx, l.mending)
+		if !ok {
+			return false
+		}
+		l.pending.WriteString(line + "\n")
+		file, err = l.parse()
+	}
+}
+
+// runLine runs the statements of a complete line.
+func (l *session) runLine(ctx context.Context, file *syntax.File, err error) (exited bool) {
 	text := l.pending.String()
 	defer func() {
 		l.lines += strings.Count(text, "\n")
@@ -258,6 +287,7 @@ func (l *session) inFront(ctx context.Context, stmt *syntax.Stmt, text string) (
 	runner := l.runner
 	l.snapshot = runner.Subshell() // to go on from, should the statement be abandoned or stopped
 	a := l.attend(ctx, text, l.streams)
+	a.job.mending = l.mending
 	exited := false // read only when the statement has finished
 	a.begin(func(ctx context.Context) (status int) {
 		status, exited = l.runStatement(ctx, runner, stmt)

@@ -39,7 +39,7 @@ const killDelay = 5 * time.Second
 func (s *Shell) runProgram(ctx context.Context, j *job, p program) int {
 	path, err := interp.LookPathDir(p.dir, expand.ListEnviron(p.env...), p.args[0])
 	if err != nil {
-		return s.noProgram(p)
+		return s.noProgram(j, p)
 	}
 	cmd := &exec.Cmd{Path: path, Args: p.args, Env: p.env, Dir: p.dir, Stdin: p.in, Stdout: p.out, Stderr: p.err}
 	if p.background && s.terminal != nil && cmd.Stdin == s.options.In {
@@ -148,7 +148,7 @@ func watchStops(j *job, pid int) {
 const cldStopped = 5 // CLD_STOPPED of waitid(2)
 
 // noProgram explains why there is nothing to run.
-func (s *Shell) noProgram(p program) int {
+func (s *Shell) noProgram(j *job, p program) int {
 	name := p.args[0]
 	if strings.Contains(name, "/") {
 		file := name
@@ -177,7 +177,11 @@ func (s *Shell) noProgram(p program) int {
 		}
 	}
 	if near := plugins.Nearest(name, names); near != "" {
-		fmt.Fprintf(p.err, "Did you mean '%s'?\n", near)
+		question := fmt.Sprintf("Did you mean '%s'?", near)
+		o := plugins.Offer{Hint: question, Question: question, Word: name, With: near, Careful: true}
+		if ask := s.offerTo(j, p.in, p.out, p.err); ask == nil || plugins.Destroys(near) || !ask(p.args, o) {
+			plugins.SayHint(p.err, o)
+		}
 	}
 	return 127
 }

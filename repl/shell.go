@@ -50,6 +50,8 @@ type Options struct {
 	Startup func() string
 	// Ended is told how a line of a session, or a job behind the prompt, ended. May be nil.
 	Ended func(Ended)
+	// Ask offers to mend lines that have failed; nil: nothing is offered.
+	Ask Ask
 	// Stops delivers Ctrl-Z while the shell itself has the terminal. May be nil.
 	Stops <-chan os.Signal
 	// Above shows whole lines above the prompt, or where the cursor is when nothing is being typed; what jobs print behind

@@ -47,7 +47,7 @@ func nacreSection() section {
 				"Registers a command; only in the init.lua of a plugin, see [plugins](plugins.md).", (*State).declareCommand},
 			{"plugin", "{version = …, short = …}", "",
 				"Tells about a plugin, for `plugin ls`; only in its init.lua.", (*State).declarePlugin},
-			{"settings", "{prompt = …, right_prompt = …, transient_prompt = …, aliases = {}, env = {}, notify = …, notify_after = 10}", "",
+			{"settings", "{prompt = …, right_prompt = …, transient_prompt = …, aliases = {}, env = {}, offers = true, notify = …, notify_after = 10}", "",
 				"Sets what the prompt looks like and does; only in init.lua of nacre's configuration folder, see [settings](prompt.md#settings).", (*State).applySettings},
 			{"size", "(bytes)", "string", "Writes a number of bytes as docker does: `1.24MB`.", humanSize},
 		},

@@ -25,6 +25,8 @@ type Settings struct {
 	// Notify is how a line that has run for NotifyAfter or longer tells its end: "bell", "desktop", "" for not at all.
 	Notify      string
 	NotifyAfter time.Duration
+	// NoOffers switches off the questions whether a line that failed shall be mended.
+	NoOffers bool
 
 	mu           sync.Mutex // a machine belongs to one goroutine at a time
 	state        *State
@@ -154,6 +156,10 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 		o.fail("transient_prompt", "a format", transientFn)
 	}
 	aliases, env := o.pairs("aliases"), o.pairs("env")
+	offers := o.get("offers")
+	if _, ok := offers.(lua.LBool); !ok && offers != lua.LNil {
+		o.fail("offers", "true or false", offers)
+	}
 	notify, after := o.text("notify"), o.number("notify_after", int(notifyAfter.Seconds()))
 	if err := o.done(); err != nil {
 		return 0, err
@@ -170,6 +176,9 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 		}
 	}
 	s.loading.settings.merge(prompt, right, transient, promptFn, rightFn, aliases, env)
+	if offers != lua.LNil {
+		s.loading.settings.NoOffers = offers == lua.LFalse
+	}
 	if notify != "" {
 		set := s.loading.settings
 		set.Notify, set.NotifyAfter = strings.TrimPrefix(notify, "none"), time.Duration(after)*time.Second

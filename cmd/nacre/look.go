@@ -48,7 +48,7 @@ type look struct {
 // newLook reads the settings. What is wrong with them costs a warning.
 func newLook(ctx context.Context, p *program) *look {
 	l := &look{p: p, settings: &scripting.Settings{}}
-	l.watch = status.NewWatch(l.ask, l.redraw)
+	l.watch = status.NewWatch(l.findOut, l.redraw)
 	l.load(ctx, false)
 	return l
 }
@@ -262,8 +262,19 @@ func (l *look) entered() string {
 	return format.Render(l.info())
 }
 
-// ask finds out what takes time: it runs the commands that a user would.
-func (l *look) ask(ctx context.Context, i *status.Info) {
+// ask asks at the prompt whether a line shall be mended.
+func (l *look) ask(ctx context.Context, question string, yes bool) (answer, asked bool) {
+	l.mu.Lock()
+	editor, off := l.editor, l.settings.NoOffers
+	l.mu.Unlock()
+	if editor == nil || off {
+		return false, false
+	}
+	return editor.Ask(ctx, question, yes)
+}
+
+// findOut finds out what takes time: it runs the commands that a user would.
+func (l *look) findOut(ctx context.Context, i *status.Info) {
 	if l.shell == nil {
 		return
 	}

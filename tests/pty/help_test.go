@@ -18,7 +18,7 @@ func help(t *testing.T, w *world) {
 	s.Send("volume create precious\r")
 	ends(s, "precious")
 	s.Send("clear; volume inspect precios\r")
-	ends(s, "Did you mean 'precious'?\n  volume inspect precios\n                 ^^^^^^^")
+	ends(s, "  volume inspect precios\n                 ^^^^^^^\nDid you mean 'precious'?")
 	s.Send("volume rm precious; clear; rm -f --al x\r")
 	s.Contains("unknown flag: --al")
 	ends(s, "  rm -f --al x\n        ^^^^")

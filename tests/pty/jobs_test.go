@@ -53,7 +53,10 @@ func jobs(t *testing.T, w *world) {
 	s.Contains("[1]\n")
 	s.Send("wait %1; echo status $?\r")
 	w.shell(t, "echo two > fifo")
-	ends(s, "status 0")
+	s.Until("both are told", func() bool {
+		text := s.Screen()
+		return strings.Contains(text, "\nstatus 0\n") && strings.Contains(text, "\n[1]+  Done       read y < fifo &\n") && strings.HasSuffix(text, "\n"+strings.TrimRight(p, " "))
+	})
 	s.Send("fg %7\r")
 	ends(s, "nacre: fg: %7: no such job")
 	leave(s)

@@ -59,6 +59,7 @@ func TestTerminal(t *testing.T) {
 		{"paths in a container and a registry's names complete", farNamesComplete},
 		{"shortcuts", shortcuts},
 		{"preview and colours", previewAndColours},
+		{"offers", offers},
 		{"paste", paste},
 		{"login", login},
 		{"tables fit the window", tables},

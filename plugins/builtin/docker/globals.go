@@ -89,11 +89,20 @@ func (p *Plugin) runPrefix(cmd *cobra.Command, inv *plugins.Invocation, words []
 // UnknownCommand is docker's error for a word that is no command, with the
 // nearest command that is one.
 func UnknownCommand(r *plugins.Registry, word string) error {
-	hint := ""
-	if near := plugins.Nearest(word, commandNames(r)); near != "" {
+	hint, near := "", plugins.Nearest(word, commandNames(r))
+	if near != "" {
 		hint = fmt.Sprintf("\nDid you mean 'nacre %s'?\n", near)
 	}
-	return &plugins.StatusError{Status: 1, Err: fmt.Errorf("nacre: unknown command: nacre %s\n%s\nRun 'nacre --help' for more information", word, hint)}
+	err := &plugins.StatusError{Status: 1, Err: fmt.Errorf("nacre: unknown command: nacre %s\n%s\nRun 'nacre --help' for more information", word, hint)}
+	return instead(err, word, near)
+}
+
+// instead offers to run a line with another command's name, unless that one destroys.
+func instead(err error, word, near string) error {
+	if near == "" || plugins.Destroys(near) {
+		return err
+	}
+	return plugins.WithOffer(err, plugins.Offer{Question: fmt.Sprintf("Run it with '%s'?", near), Word: word, With: near, Careful: true})
 }
 
 func commandNames(r *plugins.Registry) []string {

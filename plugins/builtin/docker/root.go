@@ -101,7 +101,7 @@ func adapt(c *cobra.Command, docker *command.DockerCli) {
 			if listsImages(cmd) && docker.ConfigFile().ImagesFormat == "" {
 				docker.ConfigFile().ImagesFormat = "table" // the list with REPOSITORY and TAG; such a command never saves the file
 			}
-			return hint(cmd.Context(), docker, translate(decorated(cmd, docker, func() error {
+			return mendable(cmd, args, docker, translate(decorated(cmd, docker, func() error {
 				return collected(cmd, docker, func() error { return run(cmd, args) })
 			})))
 		}
@@ -178,5 +178,5 @@ func suggestSubcommand(cmd *cobra.Command, args []string, err error) error {
 	if near == "" {
 		return err
 	}
-	return fmt.Errorf("%w\n\nDid you mean '%s %s'?", err, cmd.CommandPath(), near)
+	return instead(fmt.Errorf("%w\n\nDid you mean '%s %s'?", err, cmd.CommandPath(), near), args[0], near)
 }
