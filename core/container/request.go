@@ -125,22 +125,28 @@ func (m *Module) specInput(ctx context.Context, r *record, b *binding) (spec.Inp
 	return in, nil
 }
 
-// addFiles gives the shim the container's small files; a container that shares
-// another's network shares those too.
-func (m *Module) addFiles(start *shimapi.Start, r *record, e backend.Endpoints) {
+// smallFiles are those that the engine writes for a container; one that shares
+// another's network shares those too. One without content is not to be: the
+// image's own stays.
+func (m *Module) smallFiles(r *record, e backend.Endpoints) []shimapi.File {
 	if r.HostConfig.NetworkMode.IsContainer() {
-		return
+		return nil
 	}
 	dir := m.paths.Container(r.ID)
-	for _, f := range []struct {
-		name    string
-		content []byte
-	}{{hostsFile, e.Hosts}, {resolvConfFile, e.ResolvConf}, {hostnameFile, []byte(r.Config.Hostname + "\n")}} {
-		path := filepath.Join(dir, f.name)
-		if f.content == nil { // the image's own stays
-			start.Spec.Mounts = slices.DeleteFunc(start.Spec.Mounts, func(mo specs.Mount) bool { return mo.Source == path })
+	return []shimapi.File{
+		{Path: filepath.Join(dir, hostsFile), Content: e.Hosts, Mode: 0o644},
+		{Path: filepath.Join(dir, resolvConfFile), Content: e.ResolvConf, Mode: 0o644},
+		{Path: filepath.Join(dir, hostnameFile), Content: []byte(r.Config.Hostname + "\n"), Mode: 0o644},
+	}
+}
+
+// addFiles gives the shim the small files that have content.
+func addFiles(start *shimapi.Start, files []shimapi.File) {
+	for _, f := range files {
+		if f.Content == nil {
+			start.Spec.Mounts = slices.DeleteFunc(start.Spec.Mounts, func(mo specs.Mount) bool { return mo.Source == f.Path })
 			continue
 		}
-		start.Files = append(start.Files, shimapi.File{Path: path, Content: f.content, Mode: 0o644})
+		start.Files = append(start.Files, f)
 	}
 }

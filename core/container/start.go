@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -86,39 +87,84 @@ func (m *Module) lookLocked(ctx context.Context, id string) (live, error) {
 	return live{record: r, now: r.Status}, nil
 }
 
-// run does what must be done before the shim can start, side by side: the row
-// says running before anything runs, so that no end goes unseen.
+// run starts the container: the row says running before the command runs, so
+// that no end goes unseen.
 func (m *Module) run(ctx context.Context, r *record, b *binding) error {
 	if err := os.Remove(filepath.Join(m.paths.Container(r.ID), shimapi.ExitFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("forget the last end of container %s: %w", r.ID, err)
 	}
-	var start *shimapi.Start
 	var endpoints backend.Endpoints
-	work, wctx := errgroup.WithContext(ctx)
-	work.Go(func() error {
+	before, bctx := errgroup.WithContext(ctx)
+	before.Go(func() error {
 		defer m.trace.span("start: record")()
 		r.Status, r.StartedAt, r.Error, r.ExitCode, r.Stopped, r.OOMKilled = running, time.Now().UTC(), "", 0, false, false
-		return m.saveState(wctx, r)
+		return m.saveState(bctx, r)
 	})
-	work.Go(func() (err error) {
+	before.Go(func() (err error) {
 		defer m.trace.span("start: network")()
-		endpoints, err = m.connect(wctx, r, b)
-		return err
-	})
-	work.Go(func() (err error) {
-		defer m.trace.span("start: specification")()
-		start, err = m.startRequest(wctx, r, b)
+		endpoints, err = m.connect(bctx, r, b)
 		return err
 	})
 	watched := m.watch(r.ID, b)
-	err := work.Wait()
-	if err == nil {
-		m.addFiles(start, r, endpoints)
-		done := m.trace.span("start: shim runs it")
-		_, err = b.client.Start(ctx, start)
-		done()
+	done := m.trace.span("start: specification")
+	start, err := m.startRequest(ctx, r, b)
+	done()
+	switch {
+	case err != nil:
+		_ = before.Wait() // what it has done is undone by who hears of the error
+	case canBeHeld(r):
+		err = m.runHeld(ctx, r, b, start, func() (backend.Endpoints, error) { return endpoints, before.Wait() })
+	default:
+		if err = before.Wait(); err == nil {
+			addFiles(start, m.smallFiles(r, endpoints))
+			err = m.askShim(ctx, b, start)
+		}
 	}
 	watched <- err == nil
+	return err
+}
+
+func (m *Module) askShim(ctx context.Context, b *binding, start *shimapi.Start) error {
+	defer m.trace.span("start: shim runs it")()
+	_, err := b.client.Start(ctx, start)
+	return err
+}
+
+// canBeHeld tells whether the container can be made while its network is still
+// being joined. What a namespace of its own gets there is known before: hosts
+// and resolv.conf exist, whatever they will say. Settings of interfaces (and the defaults that
+// these begin with) are made by the init, and need the interfaces.
+func canBeHeld(r *record) bool {
+	mode := r.HostConfig.NetworkMode
+	for name := range r.HostConfig.Sysctls {
+		if strings.HasPrefix(name, "net.") {
+			return false
+		}
+	}
+	return !mode.IsHost() && !mode.IsContainer()
+}
+
+// runHeld lets the shim make the container beside the rest, and holds its
+// command until that is done too. When it fails, nothing has run.
+func (m *Module) runHeld(ctx context.Context, r *record, b *binding, start *shimapi.Start, rest func() (backend.Endpoints, error)) error {
+	addFiles(start, m.smallFiles(r, backend.Endpoints{Hosts: []byte{}, ResolvConf: []byte{}}))
+	start.Held = true
+	ended := make(chan error, 1)
+	go func() {
+		endpoints, err := rest()
+		release := shimapi.Release{}
+		if err != nil {
+			release.Cancel = err.Error()
+		} else {
+			release.Files = m.smallFiles(r, endpoints)
+		}
+		_ = b.client.Release(ctx, release) // the start fails, or has failed, where this does
+		ended <- err
+	}()
+	err := m.askShim(ctx, b, start)
+	if cause := <-ended; cause != nil {
+		return cause
+	}
 	return err
 }
 

@@ -51,8 +51,9 @@ type Container struct{ driver }
 
 // driver is what runs containers: libcontainer, or an external runtime.
 type driver interface {
-	// Run starts the container's init.
-	Run(stdio Stdio) (*Process, error)
+	// Run starts the container's init. When all is made ready for the command,
+	// it waits for ready; after an error of that the command does not run.
+	Run(stdio Stdio, ready func() error) (*Process, error)
 	// Exec starts a further process in the running container.
 	Exec(p *specs.Process, stdio Stdio) (*Process, error)
 	// Signal sends a signal to the init. SIGKILL takes all processes along where
@@ -123,13 +124,26 @@ func validate(spec *specs.Spec) error {
 	return nil
 }
 
-func (c *native) Run(stdio Stdio) (*Process, error) {
-	return c.run(c.spec.Process, stdio, true)
+func (c *native) Run(stdio Stdio, ready func() error) (*Process, error) {
+	return c.run(c.spec.Process, stdio, func(lp *libcontainer.Process) error {
+		lp.Init = true
+		if err := c.lc.Start(lp); err != nil {
+			return err
+		}
+		err := ready()
+		if err == nil {
+			err = c.lc.Exec()
+		}
+		if err != nil {
+			kill(lp)
+		}
+		return err
+	})
 }
 
 func (c *native) Exec(p *specs.Process, stdio Stdio) (*Process, error) {
 	clampToHost(p, c.warn)
-	return c.run(p, stdio, false)
+	return c.run(p, stdio, c.lc.Run)
 }
 
 func (c *native) Signal(sig unix.Signal) error {

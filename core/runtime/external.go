@@ -113,7 +113,7 @@ func (e *external) explain(err error, log, output string) error {
 	return fmt.Errorf("%s: %s", filepath.Base(e.program), text)
 }
 
-func (e *external) Run(stdio Stdio) (*Process, error) {
+func (e *external) Run(stdio Stdio, ready func() error) (*Process, error) {
 	bundle := *e.spec
 	bundle.Version = bundleVersion
 	config, err := json.Marshal(bundle)
@@ -127,7 +127,10 @@ func (e *external) Run(stdio Stdio) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.call("start", e.id); err != nil {
+	if err = ready(); err == nil {
+		err = e.call("start", e.id)
+	}
+	if err != nil {
 		_ = proc.Signal(unix.SIGKILL)
 		_, _ = proc.Wait()
 		return nil, err

@@ -35,12 +35,11 @@ type handle interface {
 	Signal(sig os.Signal) error
 }
 
-func (c *native) run(p *specs.Process, stdio Stdio, init bool) (*Process, error) {
+func (c *native) run(p *specs.Process, stdio Stdio, start func(*libcontainer.Process) error) (*Process, error) {
 	lp, err := newProcess(p)
 	if err != nil {
 		return nil, err
 	}
-	lp.Init = init
 	var console *os.File // our end of the socket that the terminal comes through
 	if stdio.Terminal {
 		console, lp.ConsoleSocket, err = utils.NewSockPair("console")
@@ -52,7 +51,7 @@ func (c *native) run(p *specs.Process, stdio Stdio, init bool) (*Process, error)
 	} else {
 		setFiles(lp, stdio)
 	}
-	if err := c.lc.Run(lp); err != nil {
+	if err := start(lp); err != nil {
 		return nil, err
 	}
 	proc := &Process{handle: lp}
@@ -60,11 +59,16 @@ func (c *native) run(p *specs.Process, stdio Stdio, init bool) (*Process, error)
 		proc.Console, err = receiveConsole(console)
 	}
 	if err != nil {
-		_ = lp.Signal(unix.SIGKILL)
-		_, _ = lp.Wait()
+		kill(lp)
 		return nil, err
 	}
 	return proc, nil
+}
+
+// kill ends a process that is of no use, and waits for its end.
+func kill(lp *libcontainer.Process) {
+	_ = lp.Signal(unix.SIGKILL)
+	_, _ = lp.Wait()
 }
 
 // setFiles fills the streams one by one: a nil *os.File in an io.Reader would

@@ -45,6 +45,8 @@ type container struct {
 	mu       sync.Mutex
 	state    shimapi.State
 	start    *shimapi.Start // nil until a start is asked for
+	hold     *hold
+	released bool // a held start goes on once
 	worker   *worker
 	mounted  <-chan error // of the root, until the first launch has waited for it
 	rc       *runtime.Container
@@ -72,6 +74,7 @@ func newContainer(b shimapi.Bind, netns string) *container {
 		bind:     b,
 		netns:    netns,
 		io:       newStreams(),
+		hold:     newHold(),
 		worker:   newWorker(),
 		state: shimapi.State{
 			Version: shimapi.Version, ID: b.ID, Status: shimapi.StatusBound, ShimPid: os.Getpid(), NetNS: netns, StateDir: b.StateDir,
@@ -248,7 +251,7 @@ func (c *container) runInit(stdio runtime.Stdio) (*runtime.Container, *runtime.P
 	var proc *runtime.Process
 	if err == nil {
 		err = c.worker.do(func() (err error) {
-			proc, err = rc.Run(stdio)
+			proc, err = rc.Run(stdio, c.awaitRelease)
 			return err
 		})
 	}
@@ -350,6 +353,7 @@ func (c *container) restartAfter(pause time.Duration, exit *shimapi.Exit) bool {
 
 // startFailed ends a container whose init never ran.
 func (c *container) startFailed(err error) {
+	c.hold.end(shimapi.Release{Cancel: err.Error()}) // nobody is to believe that it goes on
 	exit := &shimapi.Exit{Version: shimapi.Version, ID: c.bind.ID, ExitCode: codeFailed, FinishedAt: time.Now().UTC(), Error: err.Error()}
 	var e *shimapi.Error
 	if errors.As(err, &e) && e.Code != 0 {

@@ -130,6 +130,9 @@ func (s *server) handle(conn *net.UnixConn) {
 		s.answers.Done()
 	case req.Wait != nil || req.WaitNext != nil:
 		s.wait(conn, req.WaitNext != nil)
+	case req.Start != nil && req.Start.Held:
+		go s.c.hold.cancelWith(conn)
+		fallthrough
 	default:
 		_ = shimapi.WriteLine(conn, s.answer(req))
 		conn.Close()
@@ -180,6 +183,8 @@ func (s *server) answer(req *shimapi.Request) shimapi.Reply {
 	case req.State != nil:
 		state := s.c.currentState()
 		return shimapi.Reply{State: &state}
+	case req.Release != nil:
+		err = s.c.release(req.Release)
 	case req.Kill != nil:
 		err = s.c.kill(*req.Kill)
 	case req.Pause != nil:

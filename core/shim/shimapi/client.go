@@ -73,6 +73,12 @@ func (c *Client) Start(ctx context.Context, start *Start) (pid int, err error) {
 	return reply.Pid, nil
 }
 
+// Release lets a held start go on, or cancels it.
+func (c *Client) Release(ctx context.Context, release Release) error {
+	_, err := c.do(ctx, &Request{Release: &release})
+	return err
+}
+
 // State asks what runs now.
 func (c *Client) State(ctx context.Context) (*State, error) {
 	reply, err := c.do(ctx, &Request{State: &struct{}{}})

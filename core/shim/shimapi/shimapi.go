@@ -10,7 +10,8 @@
 //	Bind   → bound:   it belongs to a container: locks <run>/lock, listens on <run>/shim.sock;
 //	                  clients may attach and wait already
 //	Start  → running: mounts the root in a mount namespace of its own, copied from the host's at
-//	                  this moment, runs the init through libcontainer, writes <run>/state.json
+//	                  this moment, runs the init through libcontainer, writes <run>/state.json;
+//	                  a held start makes the init and runs its command after Release
 //	init ends → exited: writes <data>/containers/<id>/exit.json, answers the waiters, cleans up, ends
 //
 // A shim that is bound and never started ends when its last client leaves.
@@ -69,6 +70,9 @@ type Start struct {
 	Sources     []Source
 	FreshMounts bool
 	Files       []File // written by the engine for this container and bind-mounted by Spec (hosts, resolv.conf, hostname)
+	// Held: everything is made ready, but the container's command does not run
+	// before Release, nor at all when this request's connection ends before.
+	Held bool `json:",omitempty"`
 
 	Runtime      *Runtime // an external OCI runtime; nil: libcontainer
 	CgroupParent string   // docker's --cgroup-parent; empty: nacre
@@ -123,6 +127,13 @@ type File struct {
 type Restart struct {
 	Name       string // no, on-failure, always, unless-stopped
 	MaxRetries int
+}
+
+// Release lets a held start go on.
+type Release struct {
+	Files []File // Start's, with what was not known then: written into the same files
+	// Cancel is why the container is not to run after all; the start fails with it.
+	Cancel string `json:",omitempty"`
 }
 
 // State is what runs now: <run>/state.json, replaced atomically.
@@ -185,6 +196,7 @@ type ExecState struct {
 // Request is the line a client sends; exactly one field is set.
 type Request struct {
 	Start      *Start      `json:",omitempty"`
+	Release    *Release    `json:",omitempty"`
 	State      *struct{}   `json:",omitempty"` // answers State
 	Bind       *Bind       `json:",omitempty"` // only on the control connection of an idle shim
 	Wait       *struct{}   `json:",omitempty"` // answers Exit when the container ends (not at a restart by policy)
