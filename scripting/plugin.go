@@ -18,8 +18,9 @@ import (
 )
 
 // loadLimit bounds how long the init.lua of a plugin may take before its
-// commands are known; the prompt waits for it.
-const loadLimit = time.Second
+// commands are known; the prompt waits for it. A machine that is busy, or was
+// asleep, must not cost the plugin.
+const loadLimit = 3 * time.Second
 
 // Plugin is the init.lua of a plugin: compiled once, run afresh for every
 // invocation. Each invocation and each completion has a machine of its own, so

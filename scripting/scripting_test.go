@@ -255,7 +255,7 @@ func TestInterrupted(t *testing.T) {
 		if status != 130 || !errors.Is(err, cause) {
 			t.Errorf("%s: status %d, error %v; want 130, %v", text, status, err, cause)
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: went on for %s", text, took)
 		}
 	}

@@ -86,8 +86,10 @@ func (set *Settings) Close() error {
 	return err
 }
 
-// promptLimit bounds a prompt function: it runs between two keys.
-const promptLimit = 50 * time.Millisecond
+// promptLimit bounds a prompt function: it runs between two keys. It is not
+// closer because who exceeds it is not asked again, and any process may have to
+// wait some hundred milliseconds for a busy machine.
+const promptLimit = 500 * time.Millisecond
 
 // PromptText calls the prompt function with a table of what is known; ok is
 // false where there is no function. An error takes the function away: it would

@@ -288,7 +288,7 @@ func (l *look) findOut(ctx context.Context, i *status.Info) {
 
 // run runs a command quietly and returns what it prints.
 func (l *look) run(ctx context.Context, words ...string) (string, bool) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var out, errs bytes.Buffer
 	status := l.shell.Exec(ctx, &plugins.Invocation{

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,14 +27,17 @@ func message(action, id string, attributes ...string) events.Message {
 
 var errEnough = errors.New("enough")
 
-// take subscribes until n events have come.
-func take(t *testing.T, l *Log, n int, since time.Time, match filter.Args) []events.Message {
+// take subscribes until n events have come; at each, seen may do something.
+func take(t *testing.T, l *Log, n int, since time.Time, match filter.Args, seen ...func(i int)) []events.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var got []events.Message
 	err := l.Subscribe(ctx, since, time.Time{}, match, func(m events.Message) error {
 		got = append(got, m)
+		for _, f := range seen {
+			f(len(got))
+		}
 		if len(got) == n {
 			return errEnough
 		}
@@ -51,13 +55,12 @@ func TestReplayThenFollow(t *testing.T) {
 	for i := range 3 {
 		must(t, l.Append(message("create", strconv.Itoa(i))))
 	}
-	go func() {
-		time.Sleep(50 * time.Millisecond)
-		for i := 3; i < 5; i++ {
-			_ = l.Append(message("create", strconv.Itoa(i)))
+	follow := func(n int) {
+		if n >= 3 && n < 5 {
+			must(t, l.Append(message("create", strconv.Itoa(n))))
 		}
-	}()
-	for i, m := range take(t, l, 5, start, nil) {
+	}
+	for i, m := range take(t, l, 5, start, nil, follow) {
 		if m.Actor.ID != strconv.Itoa(i) || m.Scope != "local" || m.Time != m.TimeNano/1e9 || m.TimeNano < start.UnixNano() {
 			t.Errorf("event %d: %+v", i, m)
 		}
@@ -67,13 +70,23 @@ func TestReplayThenFollow(t *testing.T) {
 func TestSinceNowShowsNoPast(t *testing.T) {
 	l := New(filepath.Join(t.TempDir(), "events.jsonl"))
 	must(t, l.Append(message("create", "old")))
-	go func() {
-		time.Sleep(100 * time.Millisecond)
-		_ = l.Append(message("create", "new"))
-	}()
+	stop := make(chan struct{})
+	var later sync.WaitGroup
+	later.Go(func() { // what is new when the subscriber listens
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				_ = l.Append(message("create", "new"))
+			}
+		}
+	})
 	if got := take(t, l, 1, time.Time{}, nil); got[0].Actor.ID != "new" {
 		t.Errorf("got %+v", got[0])
 	}
+	close(stop)
+	later.Wait()
 }
 
 func TestUntilEndsTheReplay(t *testing.T) {

@@ -62,7 +62,8 @@ func puller(dir, name string) *exec.Cmd {
 }
 
 // slow passes a registry's layers on at a trickle, and counts who asked for which.
-func slow(t *testing.T, r *registry.Registry, delay time.Duration, asked *atomic.Int32) string {
+// Big ones stop half way, until release is closed.
+func slow(t *testing.T, r *registry.Registry, delay time.Duration, asked *atomic.Int32, release <-chan struct{}) string {
 	return inFront(t, r, func(w http.ResponseWriter, req *http.Request) {
 		asked.Add(1)
 		time.Sleep(delay)
@@ -73,8 +74,15 @@ func slow(t *testing.T, r *registry.Registry, delay time.Duration, asked *atomic
 		defer resp.Body.Close()
 		w.Header().Set("Content-Length", resp.Header.Get("Content-Length"))
 		piece := make([]byte, 64<<10)
-		for {
+		for sent := int64(0); ; {
 			n, err := resp.Body.Read(piece)
+			if sent += int64(n); release != nil && resp.ContentLength > 1<<20 && sent > resp.ContentLength/2 {
+				w.(http.Flusher).Flush()
+				select {
+				case <-release:
+				case <-req.Context().Done():
+				}
+			}
 			if _, writeErr := w.Write(piece[:n]); err != nil || writeErr != nil {
 				return
 			}
@@ -89,7 +97,7 @@ func TestSamePullAtTheSameTime(t *testing.T) {
 	r := startRegistry(t, registry.Options{})
 	push(t, r, "library/demo", "latest", small(t, 3, ""))
 	var asked atomic.Int32
-	name := slow(t, r, 100*time.Millisecond, &asked) + "/library/demo"
+	name := slow(t, r, 100*time.Millisecond, &asked, nil) + "/library/demo"
 	dir := t.TempDir()
 	e := openEngine(t, dir)
 	var pulls sync.WaitGroup
@@ -130,7 +138,8 @@ func TestKilledPull(t *testing.T) {
 	img.Add(big, "ADD big")
 	push(t, r, "library/demo", "latest", img)
 	var asked atomic.Int32
-	name := slow(t, r, 200*time.Millisecond, &asked) + "/library/demo"
+	release := make(chan struct{})
+	name := slow(t, r, 0, &asked, release) + "/library/demo"
 	dir := t.TempDir()
 	cmd := puller(dir, name)
 	out, err := cmd.StdoutPipe()
@@ -143,6 +152,7 @@ func TestKilledPull(t *testing.T) {
 	}
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
+	close(release)
 
 	e := openEngine(t, dir)
 	list, err := e.List(context.Background(), backend.ImageList{All: true})
@@ -167,7 +177,7 @@ func TestCancelledPull(t *testing.T) {
 	must(t, err)
 	push(t, r, "library/demo", "latest", registry.New("amd64", big))
 	var asked atomic.Int32
-	ref, err := reference.ParseNormalizedNamed(slow(t, r, 200*time.Millisecond, &asked) + "/library/demo:latest")
+	ref, err := reference.ParseNormalizedNamed(slow(t, r, 0, &asked, make(chan struct{})) + "/library/demo:latest")
 	must(t, err)
 	e := newEngine(t)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -303,7 +303,7 @@ func keepRouterAdvertisements() error {
 // family, but for the link's own.
 func setOnlyAddress(link netlink.Link, p pool, family int) error {
 	want := netip.PrefixFrom(p.Gateway, p.Subnet.Bits())
-	addrs, err := netlink.AddrList(link, family)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, family) })
 	if err != nil {
 		return fmt.Errorf("list its addresses: %w", err)
 	}
@@ -334,7 +334,9 @@ func setOnlyAddress(link netlink.Link, p pool, family int) error {
 // uplinkMTU is the MTU of the interface that leads to the world, so that
 // containers do not send what it has to break up; 1500 without one.
 func uplinkMTU() (int, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("list routes: %w", err)
 	}

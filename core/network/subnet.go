@@ -113,7 +113,7 @@ func hostPrefixes(except []string) ([]occupant, error) {
 	}
 	var found []occupant
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		addrs, err := netlink.AddrList(nil, family)
+		addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, family) })
 		if err != nil {
 			return nil, fmt.Errorf("list the host's addresses: %w", err)
 		}
@@ -122,7 +122,9 @@ func hostPrefixes(except []string) ([]occupant, error) {
 				found = append(found, occupant{prefix: p.Masked(), what: "an address of the host,"})
 			}
 		}
-		routes, err := netlink.RouteListFiltered(family, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+		routes, err := whole(func() ([]netlink.Route, error) {
+			return netlink.RouteListFiltered(family, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list the host's routes: %w", err)
 		}
@@ -142,6 +144,18 @@ func hostPrefixes(except []string) ([]occupant, error) {
 		}
 	}
 	return found, nil
+}
+
+// whole makes a list of the kernel's anew when something changed while it was
+// made, as on a host where many interfaces come and go. After some times what
+// there is has to do.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 20 {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // everywhere are addresses that every interface has: of the link, and multicast.

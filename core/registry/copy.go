@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -106,7 +107,13 @@ func (c *copying) prepare(from, to reference.Named) (err error) {
 	if c.puller, err = remote.NewPuller(c.source.options...); err != nil {
 		return err
 	}
-	c.pusher, err = remote.NewPusher(c.target.options...)
+	options := c.target.options
+	if c.from.RegistryStr() == c.to.RegistryStr() {
+		// Within one registry layers are mounted, which is one short request for each. go-containerregistry changes its
+		// client for that without a lock (remote/write.go, maybeUpdateScopes), so they are not mounted side by side.
+		options = append(slices.Clip(options), remote.WithJobs(1))
+	}
+	c.pusher, err = remote.NewPusher(options...)
 	return err
 }
 

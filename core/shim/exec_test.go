@@ -87,7 +87,7 @@ func TestExecTerminal(t *testing.T) {
 func TestExecDetached(t *testing.T) {
 	b := newBox(t, "sh", "-c", "while [ ! -e /done ]; do sleep 0.05; done; cat /done")
 	b.launch()
-	req := execOf("bg", "sh", "-c", "echo x > /done; exit 2")
+	req := execOf("bg", "sh", "-c", "echo x > /part; busybox mv /part /done; exit 2")
 	req.Detach = true
 	if _, _, err := b.client.Exec(bg, req); err != nil {
 		t.Fatal(err)

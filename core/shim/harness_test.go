@@ -205,14 +205,14 @@ func (b *box) cleanUp() {
 	ctx := context.Background()
 	_ = b.client.Kill(ctx, shimapi.Kill{Signal: 9, Stop: true})
 	b.client.Close()
-	for range 500 {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(fmt.Sprintf("/proc/%d", b.shimPid)); err != nil {
 			break
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d", b.shimPid)); err == nil {
-		b.t.Errorf("the shim still runs\n%s", b.shimLog())
+		if time.Now().After(deadline) {
+			b.t.Errorf("the shim still runs\n%s", b.shimLog())
+			break
+		}
 	}
 	b.checkNoLeaks()
 	if log := b.shimLog(); log != "" && !b.t.Failed() {

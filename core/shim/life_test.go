@@ -23,25 +23,18 @@ import (
 
 func (b *box) awaitStatus(want string) *shimapi.State {
 	b.t.Helper()
-	for range 500 {
-		if state, err := b.client.State(bg); err == nil && state.Status == want {
-			return state
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	b.t.Fatalf("never %s\n%s", want, b.shimLog())
-	return nil
+	var state *shimapi.State
+	b.until("status "+want, func() bool {
+		var err error
+		state, err = b.client.State(bg)
+		return err == nil && state.Status == want
+	})
+	return state
 }
 
 func (b *box) awaitLog(want string) {
 	b.t.Helper()
-	for range 500 {
-		if strings.Contains(b.log("stdout"), want) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	b.t.Fatalf("never logged %q, but %q", want, b.log("stdout"))
+	b.until(want+" in the log", func() bool { return strings.Contains(b.log("stdout"), want) })
 }
 
 func (b *box) eventsSeen() []string {
@@ -290,13 +283,11 @@ func TestIdleShimEndsWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	idle.Release()
-	for range 200 {
-		if !idle.Alive() {
-			return
+	for deadline := time.Now().Add(time.Minute); idle.Alive(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it still runs")
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("it still runs")
 }
 
 func TestSweepAfterTheShimWasKilled(t *testing.T) {

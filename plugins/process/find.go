@@ -24,11 +24,11 @@ type Options struct {
 	Cache string   // file that keeps the answers; "" for none
 	Env   []string
 	Self  string        // path of nacre
-	Limit time.Duration // for one answer; 0: two seconds
+	Limit time.Duration // for one answer; 0: five seconds
 }
 
 const (
-	defaultLimit = 2 * time.Second
+	defaultLimit = 5 * time.Second
 	metadataWord = "docker-cli-plugin-metadata"
 )
 

@@ -39,6 +39,9 @@ func child() int {
 	if os.Getenv("TEST_RANDOM") != "" {
 		signal.Ignore(unix.SIGQUIT)
 	}
+	if os.Getenv("TEST_NOHUP") != "" {
+		signal.Ignore(unix.SIGHUP)
+	}
 	h, err := history.Open(os.Getenv("TEST_HISTORY"), history.Options{})
 	if err != nil {
 		fmt.Println(err)
@@ -86,6 +89,8 @@ func child() int {
 		case err == io.EOF:
 			fmt.Println("bye")
 			return 0
+		case errors.Is(err, unix.EIO): // the terminal has gone, and the signal of that may be ignored
+			return 1
 		case err != nil:
 			fmt.Println("error:", err)
 			continue
@@ -140,12 +145,26 @@ func run(line string) {
 		fmt.Printf("read %q %v\n", buf[:n], err)
 	case "sleep":
 		time.Sleep(300 * time.Millisecond)
+	case "wait":
+		awaitGo(context.Background())
 	case "many":
 		for i := range 12 {
 			fmt.Println("output", i)
 		}
 	default:
 		fmt.Printf("[%s]\n", strings.ReplaceAll(line, "\n", "⏎"))
+	}
+}
+
+// awaitGo waits until the test lets the child go on by making a file (session.letGo);
+// where the test has named none, for a while.
+func awaitGo(ctx context.Context) {
+	file := os.Getenv("TEST_GO")
+	for waited := 0; ctx.Err() == nil; waited++ {
+		if _, err := os.Stat(file); err == nil || file == "" && waited > 30 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -176,12 +195,11 @@ func complete(ctx context.Context, line string, cursor int) (int, []plugins.Cand
 	var items []plugins.Candidate
 	switch {
 	case strings.HasPrefix(line, "slow"):
-		select {
-		case <-time.After(300 * time.Millisecond):
-			return start, []plugins.Candidate{{Text: "late"}}, plugins.Directive{}
-		case <-ctx.Done():
+		awaitGo(ctx)
+		if ctx.Err() != nil {
 			return start, nil, plugins.Directive{}
 		}
+		return start, []plugins.Candidate{{Text: "late"}}, plugins.Directive{}
 	case strings.HasPrefix(line, "crash"):
 		panic("completion failed")
 	case strings.HasPrefix(line, "many"):

@@ -89,11 +89,24 @@ func (r *recorder) Read() ([]byte, error) {
 	if len(r.reads) == 0 {
 		return nil, os.ErrDeadlineExceeded
 	}
-	time.Sleep(100 * time.Millisecond) // the loop comes to rest
+	r.awaitRest()
 	b := r.reads[0]
 	r.reads = r.reads[1:]
 	r.add("Read:" + strings.NewReplacer("\x00", "", "\n", "\\n").Replace(b))
 	return []byte(b), nil
+}
+
+// awaitRest waits until the loop has drawn what it was given.
+func (r *recorder) awaitRest() {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		n := len(r.names)
+		rests := n > 0 && r.names[n-1] == "Flush"
+		r.mu.Unlock()
+		if rests {
+			return
+		}
+	}
 }
 
 // order is a writer of which only Flush is recorded.

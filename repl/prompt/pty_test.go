@@ -23,6 +23,7 @@ type config struct {
 	env        []string
 	history    string // file
 	lines      string // entries, separated by |
+	letGo      string // file that ends what waits; see awaitGo
 }
 
 func start(t testing.TB, c config) session {
@@ -35,11 +36,19 @@ func start(t testing.TB, c config) session {
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append([]string{childVar + "=1", "TERM=xterm-256color",
-		"TEST_HISTORY=" + c.history, "TEST_LINES=" + c.lines, "HOME=" + t.TempDir()}, c.env...)
+		"TEST_HISTORY=" + c.history, "TEST_LINES=" + c.lines, "HOME=" + t.TempDir(), "TEST_GO=" + c.letGo}, c.env...)
 	return session{screen.Start(t, cmd, c.cols, c.rows)}
 }
 
 const p = "nacre ❯ "
+
+// create makes an empty file.
+func create(t *testing.T, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func TestTypingAndEditing(t *testing.T) {
 	s := start(t, config{})
@@ -219,12 +228,14 @@ func TestTypeAheadBelongsToTheCommand(t *testing.T) {
 }
 
 func TestModesAreRestoredForCommands(t *testing.T) {
-	s := start(t, config{})
+	file := filepath.Join(t.TempDir(), "go")
+	s := start(t, config{letGo: file})
 	before := s.Modes()
 	s.Want(p)
 	s.Until("raw at the prompt", func() bool { return s.Modes().Lflag&unix.ICANON == 0 })
-	s.Send("sleep\r")
+	s.Send("wait\r")
 	s.Until("as before while a command runs", func() bool { return s.Modes() == before })
+	create(t, file)
 	s.Until("raw again", func() bool { return s.Modes().Lflag&unix.ICANON == 0 })
 	s.Send("exit\r")
 	s.Wait()
@@ -242,8 +253,9 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 	s.Want(p)
 	s.Send("panic now")
 	s.Contains("error: the line editor failed: highlighting failed")
-	s.Until("the prompt", func() bool { return strings.HasSuffix(s.Screen(), strings.TrimRight(p, " ")) })
-	time.Sleep(50 * time.Millisecond)
+	s.Until("the prompt", func() bool {
+		return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) && s.Modes().Lflag&unix.ICANON == 0
+	})
 	s.Send("ok\r")
 	s.Contains("[ok]")
 	s.Send("exit\r")
@@ -253,13 +265,16 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 	}
 }
 
+// The terminal's end is noticed with its signal and, as below nohup, without.
 func TestHangupEnds(t *testing.T) {
-	s := start(t, config{})
-	s.Want(p)
-	select {
-	case <-s.Hangup():
-	case <-time.After(time.Minute):
-		t.Fatal("the program runs on without its terminal")
+	for _, env := range [][]string{nil, {"TEST_NOHUP=1"}} {
+		s := start(t, config{env: env})
+		s.Want(p)
+		select {
+		case <-s.Hangup():
+		case <-time.After(time.Minute):
+			t.Fatalf("the program runs on without its terminal %v", env)
+		}
 	}
 }
 

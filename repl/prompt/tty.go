@@ -191,6 +191,8 @@ func (t *terminal) readReady(events int16) (byte, bool) {
 		return buf[0], true
 	case err == unix.EINTR || err == unix.EAGAIN:
 		return 0, false
+	case err == unix.EIO && events&unix.POLLHUP != 0: // its other end is closed, and it is not hung up yet
+		t.fail(errHangup)
 	case err != nil:
 		t.fail(fmt.Errorf("read keys: %w", err))
 	case events&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0:

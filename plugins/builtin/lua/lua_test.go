@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/creack/pty"
 
@@ -45,6 +44,19 @@ func run(ctx context.Context, t *testing.T, c *plugins.Command, dir string, in i
 	var out, errs bytes.Buffer
 	status := plugins.Execute(ctx, c, &plugins.Invocation{Args: append([]string{"lua"}, args...), In: in, Out: &out, Err: &errs, Dir: dir})
 	return status, out.String(), errs.String()
+}
+
+// told is a buffer that does something when it is first written to.
+type told struct {
+	bytes.Buffer
+	then func()
+}
+
+func (w *told) Write(p []byte) (int, error) {
+	if w.Len() == 0 {
+		w.then()
+	}
+	return w.Buffer.Write(p)
 }
 
 // TestWhere looks for scripts in the working folder, the user's, the shipped.
@@ -114,8 +126,9 @@ func TestDialogueEnds(t *testing.T) {
 		t.Errorf("status %d, output %q", status, out)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	defer time.AfterFunc(50*time.Millisecond, func() { cancel(&plugins.SignalError{Signal: os.Interrupt}) }).Stop()
-	if status, _, errs := run(ctx, t, c, "/", terminal); status != 130 || errs != "lua> \n" {
+	errs := &told{then: func() { cancel(&plugins.SignalError{Signal: os.Interrupt}) }} // at its prompt
+	status := plugins.Execute(ctx, c, &plugins.Invocation{Args: []string{"lua"}, In: terminal, Out: io.Discard, Err: errs, Dir: "/"})
+	if status != 130 || errs.String() != "lua> \n" {
 		t.Errorf("status %d, errors %q", status, errs)
 	}
 }
