@@ -164,7 +164,7 @@ func (c column) pieces(cell string) []string {
 	case c.manner == middles:
 		return []string{cutMiddle(cell, c.width)}
 	}
-	return []string{cutEnd(cell, c.width)}
+	return []string{Cut(cell, c.width)}
 }
 
 // lines writes rows whose columns have their widths.

@@ -83,8 +83,8 @@ func tail(s string, cols int) string {
 	return s[begin:]
 }
 
-// cutEnd shortens s to cols columns; the last one shows that there is more.
-func cutEnd(s string, cols int) string {
+// Cut shortens s to cols columns; the last one shows that there is more.
+func Cut(s string, cols int) string {
 	if Width(s) <= cols {
 		return s
 	}

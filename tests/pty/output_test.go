@@ -1,11 +1,14 @@
 package pty
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/plugins/show"
 	"github.com/nacre-sh/nacre/tests/screen"
@@ -65,11 +68,15 @@ func tables(t *testing.T, w *world) {
 	if raw, _ := w.shown(t, 60, []string{"NO_COLOR=1"}, "ps", "-a"); strings.Contains(raw, "\x1b") {
 		t.Errorf("NO_COLOR: %q", raw)
 	}
-	docker := w.once(t, "ps", "-a", "--filter", "name=gone", "--no-trunc")
-	for _, c := range [][]string{{"TERM=dumb"}, {"TERM="}, {"TERM=xterm-256color"}} {
-		if raw, _ := w.shown(t, 30, c, "ps", "-a", "--filter", "name=gone", "--no-trunc"); headingOf(raw) != headingOf(docker) {
-			t.Errorf("%s: %q, want docker's %q", c, headingOf(raw), headingOf(docker))
+	full := strings.TrimSpace(w.once(t, "ps", "-q", "--no-trunc", "--filter", "name=wide"))
+	for _, c := range [][]string{{"TERM=dumb"}, {"TERM="}, {"TERM=xterm-256color"}} { // what docker prints: one row, however long
+		raw, rows := w.shown(t, 30, c, "ps", "--no-trunc", "--filter", "name=wide")
+		if len(rows) != 2 || !strings.HasPrefix(rows[1], full+"   ") || strings.Contains(raw, "\x1b") {
+			t.Errorf("%s: %q", c, raw)
 		}
+	}
+	if raw, rows := w.shown(t, 30, []string{"TERM=dumb"}, "ps", "-a"); len(rows) != 3 || !strings.HasPrefix(raw, "CONTAINER ID   IMAGE     COMMAND ") {
+		t.Errorf("TERM=dumb: %q", raw)
 	}
 	if raw, _ := w.shown(t, 20, nil, "ps", "-a", "--format", "table {{.ID}}\t{{.Names}}\t{{.Image}}"); !strings.HasPrefix(raw, "CONTAINER ID   NAMES     IMAGE\r\n") {
 		t.Errorf("a format: %q", raw)
@@ -82,7 +89,100 @@ func tables(t *testing.T, w *world) {
 	}
 }
 
-func headingOf(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return strings.TrimRight(line, "\r")
+// The live view of `stats`: containers come and go in it, keys change the
+// order, it follows the window, and the terminal comes back.
+func liveStats(t *testing.T, w *world) {
+	defer w.once(t, "rm", "-f", "alpha", "beta", "later")
+	w.once(t, "run", "-d", "--name", "alpha", w.image, "sleep", "100000")
+	w.once(t, "run", "-d", "--name", "beta", w.image, "sh", "-c", "while :; do :; done")
+	s := w.open(t)
+	before := s.Modes()
+	s.Send("stats\r")
+	s.Contains("2 up  CPU ")
+	s.Until("the busy one is first, with its sparkline", func() bool {
+		return regexp.MustCompile(`\nNAME +CPU %▾ .*\nbeta +\d+\.\d\d .*[▁-█].*\nalpha `).MatchString(s.Screen())
+	})
+	s.Send("n")
+	s.Until("by name", func() bool { return regexp.MustCompile(`\nNAME▾.*\nalpha .*\nbeta `).MatchString(s.Screen()) })
+	s.Send("n")
+	s.Until("the other way round", func() bool { return regexp.MustCompile(`\nNAME▴.*\nbeta .*\nalpha `).MatchString(s.Screen()) })
+	w.once(t, "run", "-d", "--name", "later", w.image, "sleep", "100000")
+	s.Contains("3 up")
+	s.Contains("\nlater ")
+	w.once(t, "rm", "-f", "later")
+	s.Until("it vanishes", func() bool { return !strings.Contains(s.Screen(), "later") })
+	s.Resize(20, 5)
+	s.Until("a small window", func() bool {
+		return regexp.MustCompile(`^2 up  CPU .*\nNAME▴.*\nbeta .*\nalpha .*\nc m n i  ↑↓  q leave$`).MatchString(s.Screen())
+	})
+	s.Resize(80, 24)
+	s.Contains("m memory")
+	s.Send("q")
+	ends(s, p+"stats")
+	if now := s.Modes(); now != before {
+		t.Errorf("modes %+v, before %+v", now, before)
+	}
+	s.Send("stats\r")
+	s.Contains("m memory")
+	s.Send("\x03echo still he''re\r")
+	ends(s, "still here")
+	leave(s)
+}
+
+// What ends the live view from outside gives the terminal back, too: a signal,
+// and an engine that goes away.
+func statsEnds(t *testing.T, w *world) {
+	before := screenModes(w, t)
+	back := func(s *screen.Session) {
+		t.Helper()
+		if now := s.Modes(); now != before {
+			t.Errorf("modes %+v, before %+v", now, before)
+		}
+		<-s.Read()
+		if !strings.Contains(s.Output(), "\x1b[?1049l") {
+			t.Error("the alternate screen stays")
+		}
+	}
+	s := w.command(t, "stats")
+	s.Contains("m memory")
+	if err := unix.Kill(s.Pid(), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.Ended(); err == nil || err.Error() != "exit status 143" {
+		t.Errorf("ended with %v, want exit status 143", err)
+	}
+	back(s)
+
+	socket := filepath.Join(w.root, "stats.sock")
+	serve := w.command(t, "serve", "-H", "unix://"+socket)
+	serve.Until("it serves", func() bool { _, err := os.Stat(socket); return err == nil })
+	s = w.command(t, "-H", "unix://"+socket, "stats")
+	s.Contains("m memory")
+	if err := unix.Kill(serve.Pid(), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.Ended(); err == nil || err.Error() != "exit status 1" {
+		t.Errorf("ended with %v, want exit status 1", err)
+	}
+	back(s)
+	if !strings.Contains(s.Output(), "stats: the engine is gone: ") {
+		t.Errorf("it says %q", s.Output())
+	}
+	<-serve.Ended()
+
+	// Docker's table where it is asked for, and where the terminal can do no more.
+	s = w.command(t, "stats", "--no-stream")
+	s.Wait()
+	<-s.Read()
+	if strings.Contains(s.Output(), "\x1b") || !strings.HasPrefix(s.Output(), "CONTAINER ID   NAME ") && s.Output() != "" {
+		t.Errorf("--no-stream: %q", s.Output())
+	}
+}
+
+// command starts one command at a terminal.
+func (w *world) command(t *testing.T, args ...string) *screen.Session {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(w.bin, "nacre"), args...)
+	cmd.Env, cmd.Dir = w.env, w.root
+	return screen.Start(t, cmd, 80, 24)
 }

@@ -63,6 +63,8 @@ func TestTerminal(t *testing.T) {
 		{"paste", paste},
 		{"login", login},
 		{"tables fit the window", tables},
+		{"live stats", liveStats},
+		{"live stats are ended", statsEnds},
 		{"dumb", dumb},
 		{"terminated", terminated},
 	} {

@@ -14,6 +14,8 @@ func override(c *cobra.Command, docker *command.DockerCli) {
 	switch c.Name() {
 	case "dial-stdio":
 		c.RunE = func(cmd *cobra.Command, _ []string) error { return dialStdio(cmd, docker) }
+	case "stats":
+		c.RunE = liveStats(c.RunE, docker)
 	case "cp":
 		c.RunE = copyInput(c.RunE, docker)
 	}
