@@ -160,6 +160,12 @@ func TestRefusals(t *testing.T) {
 	inJSON := func(status int, code string) http.HandlerFunc {
 		return answer(status, "application/json", `{"errors":[{"code":"`+code+`","message":"in its own words"}]}`)
 	}
+	now := func(refuse http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Retry-After", "0")
+			refuse(w, req)
+		}
+	}
 	for name, c := range map[string]struct {
 		takes     func(*http.Request) bool
 		intercept http.HandlerFunc
@@ -175,6 +181,10 @@ func TestRefusals(t *testing.T) {
 		"404 without JSON":      {manifest, answer(404, "text/html", "<html>nothing"), errdefs.IsNotFound, "answered 404 Not Found"},
 		"500 in JSON":           {manifest, inJSON(500, "UNKNOWN"), errdefs.IsUnavailable, "answered 500 Internal Server Error"},
 		"503 without JSON":      {manifest, answer(503, "text/html", "<html>later"), errdefs.IsUnavailable, "answered 503 Service Unavailable"},
+		"429 in JSON":           {manifest, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
+		"429 of all in JSON":    {all, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
+		"429 without JSON":      {manifest, now(answer(429, "text/html", "<html>slower")), errdefs.IsUnavailable, "answered 429 Too Many Requests and asks to wait longer\nhint: "},
+		"429 for blobs":         {isBlob, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
 		"a redirect loop": {manifest, func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, req.URL.Path, http.StatusFound)
 		}, errdefs.IsUnavailable, "stopped after 10 redirects"},
@@ -194,6 +204,63 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("images afterwards: %v (%v)", list, err)
 			}
 		})
+	}
+}
+
+// A registry that asks to wait is waited for, but not for ever; and that is told
+// from one that is silent.
+func TestTooManyRequests(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	push(t, r, "library/demo", "latest", small(t, 1, ""))
+	manifest := func(req *http.Request) bool { return strings.Contains(req.URL.Path, "/manifests/") }
+	for name, c := range map[string]struct {
+		takes func(*http.Request) bool
+		after string
+		body  string
+		times int32 // how often it refuses
+		text  string
+	}{
+		"once":                   {takes: manifest, after: "0", times: 1},
+		"an hour":                {takes: manifest, after: "3600", body: "{}", times: 1 << 20, text: "asks to wait longer"},
+		"an hour without a body": {takes: manifest, after: "3600", times: 1 << 20, text: "asks to wait longer"},
+		"an hour for layers":     {takes: isBlob, after: "3600", body: "{}", times: 1 << 20, text: "asks to wait longer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			addr := inFront(t, r, func(w http.ResponseWriter, _ *http.Request) {
+				if c.after != "" {
+					w.Header().Set("Retry-After", c.after)
+				}
+				w.WriteHeader(http.StatusTooManyRequests)
+				io.WriteString(w, c.body)
+			}, func(req *http.Request) bool { return c.takes(req) && asked.Add(1) <= c.times })
+			e := newEngine(t, func(o *images.Options) {
+				o.Limits = images.Limits{Answer: 5 * time.Second, Idle: 5 * time.Second}
+				if c.text == "" {
+					quickRetries(o)
+				}
+			})
+			_, err := e.pull(addr + "/library/demo")
+			if c.text == "" {
+				must(t, err)
+				return
+			}
+			says(t, err, errdefs.IsUnavailable, c.text)
+		})
+	}
+}
+
+// A registry that has trouble for a moment is asked again.
+func TestTroubleForAMoment(t *testing.T) {
+	r := startRegistry(t, registry.Options{})
+	push(t, r, "library/demo", "latest", small(t, 1, ""))
+	var asked atomic.Int32
+	addr := inFront(t, r, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		func(req *http.Request) bool { return strings.Contains(req.URL.Path, "/manifests/") && asked.Add(1) < 3 })
+	lines, err := newEngine(t, quickRetries).pull(addr + "/library/demo")
+	if err != nil || count(lines, "latest: Retrying in 1 second") != 2 {
+		t.Errorf("%v\n%s", err, strings.Join(lines, "\n"))
 	}
 }
 

@@ -54,13 +54,21 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
 		return word(errdefs.ErrUnauthenticated, "unauthorized: incorrect username or password")
 	case errors.Is(err, docker.ErrTooManyRequests):
-		return word(errdefs.ErrUnavailable, "toomanyrequests: the registry of %s asks to wait", reference.FamiliarName(ref))
+		return wordAsksToWait(ref, word)
 	case noSpace(err):
 		return word(errdefs.ErrResourceExhausted, "%s\nhint: free some space (rmi, system prune), then pull again", err)
+	case errors.Is(err, errAsksToWait):
+		return wordAsksToWait(ref, word)
 	case errors.Is(err, errSilent):
 		return word(errdefs.ErrUnavailable, "%s: %s", reference.Domain(ref), errSilent)
 	}
 	return wordConnection(err, ref, "pull", word)
+}
+
+// wordAsksToWait is for a registry that limits how often it is asked.
+func wordAsksToWait(ref reference.Named, word wordFunc) error {
+	return word(errdefs.ErrUnavailable, "toomanyrequests: %s answered 429 Too Many Requests and asks to wait longer\nhint: try again later, log in (login %s), or use a mirror (mirror add)",
+		reference.Domain(ref), reference.Domain(ref))
 }
 
 type wordFunc func(class error, format string, args ...any) error
@@ -135,7 +143,9 @@ func wordStatus(status int, ref reference.Named, what string, word wordFunc) err
 		return word(errdefs.ErrPermissionDenied, "%s access denied for %s: %s", what, reference.FamiliarName(ref), answered)
 	case status == http.StatusNotFound:
 		return word(errdefs.ErrNotFound, "%s not found: %s", reference.FamiliarString(ref), answered)
-	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+	case status == http.StatusTooManyRequests:
+		return wordAsksToWait(ref, word)
+	case status >= http.StatusInternalServerError:
 		return word(errdefs.ErrUnavailable, "%s %s: %s", what, reference.FamiliarString(ref), answered)
 	}
 	return word(errdefs.ErrUnknown, "%s %s: %s", what, reference.FamiliarString(ref), answered)
@@ -153,6 +163,8 @@ func temporary(err error) bool {
 	var network net.Error
 	switch {
 	case errors.Is(err, context.Canceled) && !errors.Is(err, errSilent):
+		return false
+	case strings.Contains(err.Error(), "stopped after 10 redirects"): // net/http has no type for it
 		return false
 	case errors.As(err, &status):
 		return status.StatusCode >= http.StatusInternalServerError
@@ -179,6 +191,8 @@ func translatePush(err error, ref reference.Named, auth *registry.AuthConfig) er
 		return word(errdefs.ErrPermissionDenied, "%s", code)
 	case errors.As(err, &code):
 		return word(errdefs.ErrUnknown, "%s", code)
+	case errors.Is(err, errAsksToWait):
+		return wordAsksToWait(ref, word)
 	case errors.Is(err, errSilent):
 		return word(errdefs.ErrUnavailable, "%s: %s", reference.Domain(ref), errSilent)
 	}

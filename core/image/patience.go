@@ -16,16 +16,34 @@ import (
 // said nothing.
 var errSilent = errdefs.ErrUnavailable.WithMessage("the registry stopped answering")
 
+// errAsksToWait ends a request to a registry that answered 429 and would have
+// us wait for longer than we do.
+var errAsksToWait = errdefs.ErrUnavailable.WithMessage("too many requests: the registry asks to wait")
+
 // patience bounds a small question to a registry.
 func (s *Service) patience(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, s.opts.Limits.Answer, errSilent)
+	return bounded(ctx, s.opts.Limits.Answer)
+}
+
+// bounded ends what a context is for after a while, with errSilent or errAsksToWait as its cause.
+func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	question := &asking{}
+	ctx, cancel := context.WithCancelCause(question.watch(ctx))
+	clock := time.AfterFunc(limit, func() { cancel(question.silence()) })
+	return ctx, func() {
+		clock.Stop()
+		cancel(nil)
+	}
 }
 
 // because puts the reason for which the context ended before an error that only
 // says that it ended.
 func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errSilent) {
-		return fmt.Errorf("%w: %w", errSilent, err)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errSilent):
+		return fmt.Errorf("%w: %v", errSilent, err) // not wrapped: nobody has cancelled anything
+	case errors.Is(cause, errAsksToWait):
+		return fmt.Errorf("%w: %v", errAsksToWait, err)
 	}
 	return err
 }
@@ -34,8 +52,9 @@ func because(ctx context.Context, err error) error {
 // nothing comes for the idle limit. The clock runs only while somebody waits
 // for bytes: a slow disk is no slow registry.
 func (s *Service) getBlob(ctx context.Context, src types.ImageSource, blob types.BlobInfo, offset int64) (body io.ReadCloser, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	clock := time.AfterFunc(s.opts.Limits.Idle+skipTime(offset), func() { cancel(errSilent) })
+	question := &asking{}
+	ctx, cancel := context.WithCancelCause(question.watch(ctx))
+	clock := time.AfterFunc(s.opts.Limits.Idle+skipTime(offset), func() { cancel(question.silence()) })
 	if offset == 0 {
 		body, _, err = src.GetBlob(ctx, blob, none.NoCache)
 	} else {
@@ -47,6 +66,8 @@ func (s *Service) getBlob(ctx context.Context, src types.ImageSource, blob types
 		cancel(nil)
 		return nil, err
 	}
+	clock = time.AfterFunc(s.opts.Limits.Idle, func() { cancel(errSilent) })
+	clock.Stop()
 	return &watchedBody{body: body, ctx: ctx, cancel: cancel, clock: clock, idle: s.opts.Limits.Idle}, nil
 }
 

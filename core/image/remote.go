@@ -3,8 +3,11 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -12,6 +15,7 @@ import (
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/types"
@@ -34,9 +38,32 @@ type remoteLayer struct {
 	chain, parent digest.Digest  // parent is empty for the lowest
 }
 
+// attemptsForAnswer is how often a registry with an error of its own (5xx) is
+// asked for what an image consists of.
+const attemptsForAnswer = 3
+
 // openRemote reads what the registry says about a reference; every document is
 // checked against its digest. The caller closes the source.
 func (p *pull) openRemote(ctx context.Context, ref reference.Named) (*remoteImage, types.ImageSource, error) {
+	for attempt := 1; ; attempt++ {
+		remote, src, err := p.tryRemote(ctx, ref)
+		// Behind a gateway all sources have been asked already.
+		if err == nil || attempt == attemptsForAnswer || p.way.session != nil || !failing(err) {
+			return remote, src, err
+		}
+		if err := p.pause(ctx, tagOrDigest(ref), time.Duration(attempt)*p.opts.Limits.Delay/5); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// failing says whether a registry is there and has trouble.
+func failing(err error) bool {
+	var status docker.UnexpectedHTTPStatusError
+	return errors.As(err, &status) && status.StatusCode >= http.StatusInternalServerError && status.StatusCode != http.StatusNotImplemented
+}
+
+func (p *pull) tryRemote(ctx context.Context, ref reference.Named) (*remoteImage, types.ImageSource, error) {
 	src, err := p.openSource(ctx, p.way, ref)
 	if err != nil {
 		return nil, nil, err

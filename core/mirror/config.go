@@ -71,14 +71,17 @@ type File struct{ Path string }
 // Load reads the file; a missing one is an empty configuration. Unknown keys
 // and bad URLs are errors (errdefs.ErrInvalidArgument) that name the file.
 func (f File) Load() (Config, error) {
-	var c Config
 	data, err := os.ReadFile(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
+		return Config{}, nil
 	}
 	if err != nil {
-		return c, fmt.Errorf("read the mirror file: %w", err)
+		return Config{}, fmt.Errorf("read the mirror file: %w", err)
 	}
+	return f.parse(data)
+}
+
+func (f File) parse(data []byte) (c Config, err error) {
 	meta, err := toml.Decode(string(data), &c)
 	if err != nil {
 		return Config{}, f.invalid(err)
