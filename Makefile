@@ -26,7 +26,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --rerun-fails=2 --rerun-fails-max-failures=10 \
 	--rerun-fails-report=$(GOBIN)/reruns.txt
 
-.PHONY: run build programs test lint bench fuzz install clean deps-%
+.PHONY: run build programs test lint bench fuzz fuzz-parsers conformance install clean deps-%
 
 run: deps-tour build
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(GOBIN)/nacre; else exec go run ./tests/tour -nacre $(GOBIN)/nacre; fi
@@ -63,6 +63,20 @@ bench: deps-bench build
 FUZZTIME ?= 10m
 fuzz: deps-build
 	go test -count=1 -timeout 2h ./repl/prompt -run '^TestRandomKeys$$' -v -keytime=$(FUZZTIME)
+
+# The readers of what comes from outside, each for as long; what is found goes into testdata/fuzz beside the test.
+PARSERS := core/image:FuzzDescribeArchive core/image:FuzzCleanEntry core/image:FuzzLayerKind core/image:FuzzReadLayers core/image:FuzzChanges \
+	core/image:FuzzReference core/container/files:FuzzUnpack core/config:FuzzParse core/mirror:FuzzMirrorFile
+fuzz-parsers: deps-build
+	for p in $(PARSERS); do go test -run '^$$' -fuzz "^$${p#*:}\$$" -fuzztime $(FUZZTIME) ./$${p%:*} || exit 1; done
+
+# OCI's conformance suite against the registry of `registry serve`. Manifests named by sha512 are left out: the library stores all under sha256.
+CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+conformance: build
+	@dir=$$(mktemp -d); $(GOBIN)/nacre-registry serve --addr 127.0.0.1:0 --data $$dir/data > $$dir/out & pid=$$!; \
+	trap 'kill $$pid; wait $$pid; rm -rf $$dir' EXIT; \
+	until addr=$$(grep -o '127[.]0[.]0[.]1:[0-9]*' $$dir/out); do kill -0 $$pid || exit 1; sleep 0.1; done; \
+	cd $$dir && OCI_REGISTRY=$$addr OCI_TLS=disabled OCI_VERSION=1.1 OCI_DATA_SHA512=false go run $(CONFORMANCE)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre

@@ -79,7 +79,7 @@ func Serve(ctx context.Context, o Options, ready func(url string, warnings []str
 	}
 	defer app.Shutdown()
 	server := &http.Server{
-		Handler:           &referrers{next: app, data: o.Data, readOnly: o.ReadOnly},
+		Handler:           &referrers{next: algorithms{app}, data: o.Data, readOnly: o.ReadOnly},
 		ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute,
 		ErrorLog: stdLog(o.Log),
 	}
@@ -204,6 +204,8 @@ func newApp(ctx context.Context, o Options) (app *handlers.App, err error) {
 		},
 		Catalog: configuration.Catalog{MaxEntries: 1000},
 	}
+	// Layers that lie elsewhere ("non-distributable") are the clients' affair; the library's default refuses them.
+	config.Validation.Manifests.URLs.Allow = []string{"^https?://"}
 	config.HTTP.Secret = rand.Text()
 	config.Log.AccessLog.Disabled = o.Log == nil
 	if o.Htpasswd != "" {

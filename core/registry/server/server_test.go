@@ -148,6 +148,53 @@ func TestReferrers(t *testing.T) {
 	}
 }
 
+// Content is found by its sha512, too, and answered under the name that was asked for.
+func TestOtherAlgorithm(t *testing.T) {
+	base, _ := start(t, Options{Data: t.TempDir()})
+	content := []byte("some content")
+	other, own := digest.SHA512.FromBytes(content), digest.FromBytes(content)
+	ask := func(method, url string, body []byte) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest(method, url, bytes.NewReader(body))
+		must(t, err)
+		resp, err := http.DefaultClient.Do(req)
+		must(t, err)
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	named := func(resp *http.Response, status int, d digest.Digest) {
+		t.Helper()
+		if got := resp.Header.Get("Docker-Content-Digest"); resp.StatusCode != status || got != d.String() {
+			t.Errorf("%s %s: %s, named %s", resp.Request.Method, resp.Request.URL, resp.Status, got)
+		}
+	}
+	upload := func(repo string) string {
+		place, err := url.Parse(ask(http.MethodPost, base+"/v2/"+repo+"/blobs/uploads/?mount="+other.String()+"&from=a/b", nil).Header.Get("Location"))
+		must(t, err)
+		query := place.Query()
+		query.Set("digest", other.String())
+		place.RawQuery = query.Encode()
+		return place.String()
+	}
+	for _, repo := range []string{"a/b", "c"} { // the second could be mounted, and is asked for again
+		put := ask(http.MethodPut, upload(repo), content)
+		named(put, http.StatusCreated, other)
+		if place := put.Header.Get("Location"); !strings.HasSuffix(place, "/v2/"+repo+"/blobs/"+other.String()) {
+			t.Errorf("it lies at %s", place)
+		}
+		named(ask(http.MethodHead, base+"/v2/"+repo+"/blobs/"+other.String(), nil), http.StatusOK, other)
+		got := ask(http.MethodGet, base+"/v2/"+repo+"/blobs/"+other.String(), nil)
+		named(got, http.StatusOK, other)
+		if body, err := io.ReadAll(got.Body); err != nil || !bytes.Equal(body, content) {
+			t.Errorf("content %q, %v", body, err)
+		}
+		named(ask(http.MethodGet, base+"/v2/"+repo+"/blobs/"+own.String(), nil), http.StatusOK, own)
+	}
+	if bad := ask(http.MethodPut, upload("d"), []byte("other content")); bad.StatusCode != http.StatusBadRequest {
+		t.Errorf("content of another digest: %s", bad.Status)
+	}
+}
+
 func TestBadQuestions(t *testing.T) {
 	base, _ := start(t, Options{Data: t.TempDir()})
 	for path, want := range map[string]int{
