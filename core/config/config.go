@@ -52,7 +52,12 @@ type Config struct {
 	DNSSearch           []string
 	BIP                 netip.Prefix // address and subnet of the default bridge; invalid: not set
 	BIP6                netip.Prefix
+	FixedCIDR           netip.Prefix // the part of the default bridge's subnet that containers get; invalid: all
+	FixedCIDRv6         netip.Prefix
 	IPv6                bool
+	ICC                 *bool // nil: not said
+	IPMasq              *bool
+	DefaultNetworkOpts  map[string]map[string]string // by driver
 	MTU                 int
 	DefaultAddressPools []Pool
 	HostGatewayIPs      []netip.Addr

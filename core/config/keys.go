@@ -41,9 +41,15 @@ var keys = map[string]setter{
 	"bip":                   into(text(subnet(true)), func(c *Config) *netip.Prefix { return &c.BIP }),
 	"bip6":                  into(text(subnet(false)), func(c *Config) *netip.Prefix { return &c.BIP6 }),
 	"ipv6":                  into(plain[bool], func(c *Config) *bool { return &c.IPv6 }),
+	"fixed-cidr":            into(text(masked(true)), func(c *Config) *netip.Prefix { return &c.FixedCIDR }),
+	"fixed-cidr-v6":         into(text(masked(false)), func(c *Config) *netip.Prefix { return &c.FixedCIDRv6 }),
+	"icc":                   into(plain[*bool], func(c *Config) **bool { return &c.ICC }),
+	"ip-masq":               into(plain[*bool], func(c *Config) **bool { return &c.IPMasq }),
+	"default-network-opts":  into(plain[map[string]map[string]string], func(c *Config) *map[string]map[string]string { return &c.DefaultNetworkOpts }),
 	"mtu":                   into(positive, func(c *Config) *int { return &c.MTU }),
 	"default-address-pools": into(pools, func(c *Config) *[]Pool { return &c.DefaultAddressPools }),
 	"host-gateway-ips":      into(list(netip.ParseAddr), func(c *Config) *[]netip.Addr { return &c.HostGatewayIPs }),
+	"host-gateway-ip":       into(text(oneAddress), func(c *Config) *[]netip.Addr { return &c.HostGatewayIPs }),
 	"ip":                    into(text(netip.ParseAddr), func(c *Config) *netip.Addr { return &c.BindingIP }),
 
 	"default-ulimits":       into(ulimits, func(c *Config) *map[string]*units.Ulimit { return &c.DefaultUlimits }),
@@ -201,6 +207,19 @@ func subnet(four bool) func(string) (netip.Prefix, error) {
 		}
 		return p, nil
 	}
+}
+
+// masked is subnet for those that are not an address too.
+func masked(four bool) func(string) (netip.Prefix, error) {
+	return func(s string) (netip.Prefix, error) {
+		p, err := subnet(four)(s)
+		return p.Masked(), err
+	}
+}
+
+func oneAddress(s string) ([]netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	return []netip.Addr{a}, err
 }
 
 func pools(raw json.RawMessage) ([]Pool, error) {

@@ -8,9 +8,7 @@ import (
 
 // pending are keys whose value is read into Config but which no module uses
 // yet. Who makes a module use one deletes it here.
-var pending = []string{
-	"bip", "bip6", "ipv6", "host-gateway-ips",
-}
+var pending = []string{}
 
 const (
 	noDaemon  = "there is no daemon"
@@ -32,9 +30,9 @@ var without = map[string]string{
 	"containerd": "there is no containerd", "containerd-namespace": "there is no containerd", "containerd-plugin-namespace": "there is no containerd",
 	"swarm-default-advertise-addr": noSwarm, "swarm-raft-heartbeat-tick": noSwarm, "swarm-raft-election-tick": noSwarm, "network-control-plane-mtu": noSwarm,
 	"node-generic-resources": noSwarm, "cluster-store": noSwarm, "cluster-advertise": noSwarm, "cluster-store-opts": noSwarm,
-	"bridge": ownNet, "iptables": ownNet, "ip6tables": ownNet, "ip-forward": ownNet, "ip-forward-no-drop": ownNet, "ip-masq": ownNet, "icc": ownNet,
-	"userland-proxy": ownNet, "userland-proxy-path": ownNet, "allow-direct-routing": ownNet, "bridge-accept-fwmark": ownNet, "firewall-backend": ownNet,
-	"fixed-cidr": ownNet, "fixed-cidr-v6": ownNet, "default-gateway": ownNet, "default-gateway-v6": ownNet, "default-network-opts": ownNet, "host-gateway-ip": "it is called host-gateway-ips",
+	"bridge": ownNet, "iptables": ownNet, "ip6tables": ownNet, "ip-forward": ownNet, "ip-forward-no-drop": ownNet,
+	"userland-proxy": "published ports need no proxy", "userland-proxy-path": "published ports need no proxy", "allow-direct-routing": ownNet, "bridge-accept-fwmark": ownNet, "firewall-backend": ownNet,
+	"default-gateway": ownNet, "default-gateway-v6": ownNet,
 	"exec-opts": "cgroups are managed as cgroupfs",
 	"init-path": "the init is nacre's own", "cpu-rt-period": "realtime scheduling is not offered", "cpu-rt-runtime": "realtime scheduling is not offered",
 	"selinux-enabled": "SELinux labels are not set", "userns-remap": "user namespaces are not remapped: containers' root is the host's", "rootless": "the engine runs as root",

@@ -31,6 +31,9 @@ type bridge struct {
 // present endpoints pin the subnet, and join a bridge that had to be made
 // again. It returns the record too: the default bridge's subnet is chosen here.
 func (n *Networks) ensureBridge(ctx context.Context, rec netRecord, ifs ifaces, present []endpoint) (bridge, netRecord, error) {
+	if len(present) > 0 {
+		rec.want = nil // what is in use stays as it is
+	}
 	if b, ok, err := n.lookAtBridge(rec, ifs); ok || err != nil {
 		return b, rec, err
 	}
@@ -73,25 +76,13 @@ func (n *Networks) checkSubnets(ctx context.Context, rec netRecord) (netRecord, 
 		}
 		return rec, nil
 	}
-	if subnet := rec.v4().Subnet; subnet.IsValid() && overlap(subnet, taken) == nil {
-		return rec, nil
-	}
-	candidates, err := n.candidates(true)
-	if err != nil {
-		return rec, err
-	}
-	subnet, err := chooseSubnet(candidates, taken)
-	if err != nil {
-		return rec, err
-	}
-	rec.config.Pools = []pool{chosenPool(subnet)}
-	return rec, n.recordSubnet(ctx, subnet)
+	return n.settleDefault(ctx, rec, taken)
 }
 
 // lookAtBridge is the cheap check that every start pays for: five ioctls and two small files.
 func (n *Networks) lookAtBridge(rec netRecord, ifs ifaces) (b bridge, ok bool, err error) {
 	b = bridge{name: n.interfaceOf(rec), v4: rec.v4(), v6: rec.v6()}
-	if len(rec.config.Pools) == 0 {
+	if len(rec.config.Pools) == 0 || rec.want != nil && !rec.has(rec.want) {
 		return bridge{}, false, nil
 	}
 	if b.index, err = ifs.index(b.name); err != nil || b.index == 0 {

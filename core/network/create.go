@@ -22,6 +22,10 @@ import (
 // a subnet overlaps with what is in use, errdefs.ErrResourceExhausted when no
 // pool is left, errdefs.ErrInvalidArgument, errdefs.ErrNotFound for a driver.
 func (n *Networks) NetworkCreate(ctx context.Context, req network.CreateRequest) (network.CreateResponse, error) {
+	req, err := n.withDefaultOptions(req)
+	if err != nil {
+		return network.CreateResponse{}, err
+	}
 	r, err := newRecord(req)
 	if err != nil {
 		return network.CreateResponse{}, err
@@ -200,6 +204,8 @@ func checkOptions(r *netRecord) error {
 	if v := o[optionMTU]; v != "" {
 		if mtu, err := strconv.Atoi(v); err != nil || mtu < 68 || mtu > 65535 {
 			return bad(optionMTU, "it must be a number from 68 to 65535")
+		} else if r.config.IPv6 && mtu < 1280 {
+			return bad(optionMTU, "IPv6 needs at least 1280") // RFC 8200, section 5; the kernel takes IPv6 from the interface
 		}
 	}
 	if v := o[optionBinding]; v != "" {
@@ -287,7 +293,11 @@ func (n *Networks) choosePools(ctx context.Context, r netRecord) ([]pool, error)
 		chosen = append([]pool{chosenPool(subnet)}, chosen...)
 	}
 	if r.config.IPv6 && !r.v6().Subnet.IsValid() {
-		chosen = append(chosen, chosenPool(uniqueLocal(r.id)))
+		subnet, err := n.chooseIPv6(r.id, taken)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, chosenPool(subnet))
 	}
 	return chosen, nil
 }

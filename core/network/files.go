@@ -198,10 +198,7 @@ func hostHostsWith(extra []string, gateway netip.Addr) ([]byte, error) {
 // writeExtraHosts reads docker's NAME:ADDRESS (or NAME=ADDRESS).
 func writeExtraHosts(b *bytes.Buffer, extra []string, gateway netip.Addr) error {
 	for _, e := range extra {
-		name, value, ok := strings.Cut(e, ":")
-		if before, after, equals := strings.Cut(e, "="); equals && !strings.Contains(before, ":") {
-			name, value, ok = before, after, true
-		}
+		name, value, ok := cutExtraHost(e)
 		if !ok || name == "" {
 			return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("bad format for add-host: %q", e))
 		}
@@ -218,4 +215,11 @@ func writeExtraHosts(b *bytes.Buffer, extra []string, gateway netip.Addr) error 
 		fmt.Fprintf(b, "%s\t%s\n", ip, name)
 	}
 	return nil
+}
+
+func cutExtraHost(e string) (name, value string, ok bool) {
+	if before, after, equals := strings.Cut(e, "="); equals && !strings.Contains(before, ":") {
+		return before, after, true
+	}
+	return strings.Cut(e, ":")
 }

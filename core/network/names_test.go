@@ -271,7 +271,23 @@ func killResolver(t *testing.T, dir string) {
 	guard, worker := resolverProcesses(t, dir)
 	check(t, syscall.Kill(guard, syscall.SIGKILL))
 	check(t, syscall.Kill(worker, syscall.SIGKILL))
-	awaitNoResolver(t, dir)
+	awaitDeath(t, guard)
+	awaitDeath(t, worker)
+}
+
+// awaitDeath waits until a process has closed its sockets: that it has no
+// command line any more comes before.
+func awaitDeath(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, state, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(state, "Z") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d does not end: %s", pid, stat)
+		}
+	}
 }
 
 func awaitNoResolver(t *testing.T, dir string) {

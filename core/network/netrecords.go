@@ -43,6 +43,7 @@ type netRecord struct {
 	name, id, driver string
 	created          time.Time
 	config           netConfig
+	want             []pool // of the default network: what the configuration asks for; nil: nothing changes now
 }
 
 // netConfig is what was asked for at create, and the pools that were chosen.
@@ -167,7 +168,7 @@ func (n *Networks) readNetworks(ctx context.Context) (map[string]netRecord, erro
 		if err := json.Unmarshal([]byte(config), &r.config); err != nil {
 			return nil, fmt.Errorf("read network %s: %w", r.name, err)
 		}
-		if subnet != "" { // the default bridge's, chosen at its first use
+		if subnet != "" { // the default bridge's, as earlier versions kept it
 			p, err := netip.ParsePrefix(subnet)
 			if err != nil {
 				return nil, fmt.Errorf("read network %s: %w", r.name, err)
@@ -179,7 +180,7 @@ func (n *Networks) readNetworks(ctx context.Context) (map[string]netRecord, erro
 			if err != nil {
 				return nil, err
 			}
-			r.config.Options = defaultOptions(c)
+			r.config, r.want = defaultConfig(c, r.config.Pools), wantPools(c, r.id)
 		}
 		found[r.name] = r
 	}
@@ -191,11 +192,14 @@ func chosenPool(subnet netip.Prefix) pool {
 	return pool{Subnet: subnet, Gateway: subnet.Addr().Next(), Chosen: true}
 }
 
-// recordSubnet keeps what was chosen for the default bridge.
-func (n *Networks) recordSubnet(ctx context.Context, subnet netip.Prefix) error {
-	_, err := n.store.DB.ExecContext(ctx, `UPDATE networks SET subnet = ? WHERE name = ?`, subnet.String(), network.NetworkBridge)
+// recordPools keeps what was chosen for the default bridge.
+func (n *Networks) recordPools(ctx context.Context, r netRecord) error {
+	config, err := json.Marshal(netConfig{Pools: r.config.Pools})
+	if err == nil {
+		_, err = n.store.DB.ExecContext(ctx, `UPDATE networks SET subnet = '', config = ? WHERE name = ?`, string(config), r.name)
+	}
 	if err != nil {
-		return fmt.Errorf("record subnet %s: %w", subnet, err)
+		return fmt.Errorf("record the subnets of network %s: %w", r.name, err)
 	}
 	return nil
 }

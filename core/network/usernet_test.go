@@ -268,6 +268,7 @@ func TestCreateRefuses(t *testing.T) {
 		{network.CreateRequest{Name: "x", Options: map[string]string{optionName: "have0"}}, errdefs.IsPermissionDenied, "networks have same bridge name"},
 		{network.CreateRequest{Name: "x", Options: map[string]string{optionName: "a-name-too-long-x"}}, errdefs.IsInvalidArgument, "it is no name for an interface"},
 		{network.CreateRequest{Name: "x", Options: map[string]string{optionMTU: "big"}}, errdefs.IsInvalidArgument, optionMTU},
+		{network.CreateRequest{Name: "x", Options: map[string]string{optionMTU: "1279"}, IPAM: subnetOf("fd00:9::/64")}, errdefs.IsInvalidArgument, "IPv6 needs at least 1280"},
 		{network.CreateRequest{Name: "x", Options: map[string]string{optionICC: "maybe"}}, errdefs.IsInvalidArgument, optionICC},
 		{network.CreateRequest{Name: "x", Driver: "macvlan", Options: map[string]string{optionParent: "no-such"}}, errdefs.IsInvalidArgument, "no-such"},
 		{network.CreateRequest{Name: "x", Driver: "macvlan", Options: map[string]string{optionMacMode: "no"}}, errdefs.IsInvalidArgument, optionMacMode},
