@@ -22,8 +22,11 @@ import (
 // a subnet overlaps with what is in use, errdefs.ErrResourceExhausted when no
 // pool is left, errdefs.ErrInvalidArgument, errdefs.ErrNotFound for a driver.
 func (n *Networks) NetworkCreate(ctx context.Context, req network.CreateRequest) (network.CreateResponse, error) {
-	req, err := n.withDefaultOptions(req)
+	req, err := n.withConfigOf(ctx, req)
 	if err != nil {
+		return network.CreateResponse{}, err
+	}
+	if req, err = n.withDefaultOptions(req); err != nil {
 		return network.CreateResponse{}, err
 	}
 	r, err := newRecord(req)
@@ -42,6 +45,12 @@ func (n *Networks) NetworkCreate(ctx context.Context, req network.CreateRequest)
 	if err := n.checkUnique(r, nets); err != nil {
 		return network.CreateResponse{}, err
 	}
+	if r.config.ConfigOnly {
+		if err := n.recordNetwork(ctx, r); err != nil {
+			return network.CreateResponse{}, err
+		}
+		return network.CreateResponse{ID: r.id}, n.tell(r, events.ActionCreate, "")
+	}
 	release, err := lockSubnets()
 	if err != nil {
 		return network.CreateResponse{}, err
@@ -59,7 +68,10 @@ func (n *Networks) NetworkCreate(ctx context.Context, req network.CreateRequest)
 // newRecord reads a request and refuses what cannot be.
 func newRecord(req network.CreateRequest) (netRecord, error) {
 	r := netRecord{name: req.Name, id: newID(), driver: req.Driver, created: time.Now()}
-	if r.driver == "" || r.driver == "default" {
+	switch {
+	case req.ConfigOnly:
+		r.driver = driverNull
+	case r.driver == "" || r.driver == "default":
 		r.driver = driverBridge
 	}
 	if err := checkRequest(req, r); err != nil {
@@ -68,6 +80,7 @@ func newRecord(req network.CreateRequest) (netRecord, error) {
 	r.config = netConfig{
 		NoIPv4: req.EnableIPv4 != nil && !*req.EnableIPv4, IPv6: req.EnableIPv6 != nil && *req.EnableIPv6,
 		Internal: req.Internal, Attachable: req.Attachable, Labels: req.Labels, Options: maps.Clone(req.Options),
+		ConfigOnly: req.ConfigOnly, ConfigFrom: configFrom(req),
 	}
 	if r.config.NoIPv4 && !r.config.IPv6 {
 		return r, errdefs.ErrInvalidArgument.WithMessage("IPv4 or IPv6 must be enabled")
@@ -91,8 +104,8 @@ func checkRequest(req network.CreateRequest, r netRecord) error {
 		return errdefs.ErrInvalidArgument.WithMessage("invalid network name: name is empty")
 	case isPredefined(req.Name):
 		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("operation is not permitted on predefined %s network", req.Name))
-	case req.ConfigOnly || req.ConfigFrom != nil && req.ConfigFrom.Network != "":
-		return errdefs.ErrNotImplemented.WithMessage("config-only networks are not served by this engine yet")
+	case req.ConfigOnly:
+		return nil
 	case req.Ingress || req.Scope == "swarm" || r.driver == "overlay":
 		return errdefs.ErrUnavailable.WithMessage("This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.")
 	case r.driver == driverHost || r.driver == driverNull:
@@ -249,6 +262,11 @@ func checkModes(r *netRecord, bad func(option, why string) error) error {
 func (n *Networks) checkUnique(r netRecord, nets map[string]netRecord) error {
 	if _, taken := nets[r.name]; taken {
 		return nameTaken(r.name)
+	}
+	if from := r.config.ConfigFrom; from != "" {
+		if _, err := configOnly(nets, from); err != nil { // it was there, before the lock
+			return err
+		}
 	}
 	if !r.isBridge() {
 		return nil

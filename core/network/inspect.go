@@ -118,6 +118,7 @@ func (n *Networks) describe(r netRecord) network.Network {
 	out := network.Network{
 		Name: r.name, ID: r.id, Created: r.created, Scope: "local", Driver: r.driver,
 		EnableIPv4: !r.config.NoIPv4, EnableIPv6: r.config.IPv6, Internal: r.config.Internal, Attachable: r.config.Attachable,
+		ConfigOnly: r.config.ConfigOnly, ConfigFrom: network.ConfigReference{Network: r.config.ConfigFrom},
 		IPAM:    network.IPAM{Driver: "default", Options: r.config.IPAMOptions, Config: []network.IPAMConfig{}},
 		Options: map[string]string{}, Labels: map[string]string{},
 	}

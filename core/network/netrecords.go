@@ -56,6 +56,8 @@ type netConfig struct {
 	Options     map[string]string `json:",omitempty"`
 	IPAMOptions map[string]string `json:",omitzero"`
 	Pools       []pool            `json:",omitempty"` // at most one per family
+	ConfigOnly  bool              `json:",omitempty"` // nobody joins it; Pools are those that were asked for
+	ConfigFrom  string            `json:",omitempty"` // name of the config-only network it was made of
 	MadeParent  bool              `json:",omitempty"` // the VLAN interface that it hangs on is ours
 }
 

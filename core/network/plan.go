@@ -207,6 +207,9 @@ func (n *Networks) NetworkName(ctx context.Context, nameOrID string) (string, er
 }
 
 func newAttachment(rec netRecord, req backend.EndpointRequest, given *network.EndpointSettings) (*attachment, error) {
+	if rec.config.ConfigOnly {
+		return nil, errdefs.ErrPermissionDenied.WithMessage("cannot create endpoint on configuration-only network")
+	}
 	switch rec.driver {
 	case driverHost:
 		return nil, errdefs.ErrInvalidArgument.WithMessage("cannot connect container to host network - container must be created in host network mode")

@@ -35,6 +35,9 @@ func (n *Networks) NetworkRemove(ctx context.Context, name string) error {
 	if r.predefined() {
 		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("%s is a pre-defined network and cannot be removed", r.name))
 	}
+	if err := checkConfigUsers(r, nets); err != nil {
+		return err
+	}
 	c, err := n.count(ctx)
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (n *Networks) prunable(ctx context.Context, filters filter.Args) (names []s
 	}
 	for _, name := range slices.Sorted(maps.Keys(nets)) {
 		r := nets[name]
-		if !r.predefined() && len(c.usersOf(name)) == 0 && filters.Labels(r.config.Labels) && (until.IsZero() || r.created.Before(until)) {
+		if !r.predefined() && !r.config.ConfigOnly && len(c.usersOf(name)) == 0 && filters.Labels(r.config.Labels) && (until.IsZero() || r.created.Before(until)) {
 			names = append(names, name)
 		}
 	}

@@ -91,6 +91,9 @@ func (n *Networks) occupied(ctx context.Context, except netRecord) ([]occupant, 
 			own = append(own, n.interfaceOf(r))
 			continue
 		}
+		if r.config.ConfigOnly {
+			continue // it asks for subnets, and has none
+		}
 		for _, p := range r.config.Pools {
 			taken = append(taken, occupant{prefix: p.Subnet, what: "network " + r.name + ",", network: true})
 		}

@@ -83,6 +83,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	case opts.list:
 		return list(opts.rows, out)
 	case dir == "":
+		if err := opts.fetch(); err != nil {
+			return err
+		}
 		return enter(ctx, args)
 	}
 	return bench(ctx, opts, dir, out, log)

@@ -159,15 +159,6 @@ func (e engine) nacre(args ...string) string {
 	return output(e.t, e.start(args...))
 }
 
-// fails runs a command of nacre that must fail with a text.
-func (e engine) fails(text string, args ...string) {
-	e.t.Helper()
-	out, err := e.start(args...).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), text) {
-		e.t.Errorf("nacre %s: %v\n%s\nwant an error with %q", strings.Join(args, " "), err, out, text)
-	}
-}
-
 // eventually repeats a command until its output has a text.
 func eventually(t *testing.T, text string, command func() *exec.Cmd) string {
 	t.Helper()

@@ -239,6 +239,17 @@ func loads(f File) ([]string, error) {
 	return needs, nil
 }
 
+var toolPackages = []string{"nginx", "nginx-common", "iperf3", "bind9-dnsutils"}
+
+// FetchTools fetches what Tools needs into the cache.
+func FetchTools(cache string) error {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return err
+	}
+	_, err := fetchArchives(cache, toolPackages)
+	return err
+}
+
 // Tools is Busybox with Debian's nginx, which says its accesses to standard
 // output, iperf3 and dig; cache is Debian's.
 func Tools(cache, arch string) (Image, error) {
@@ -246,7 +257,7 @@ func Tools(cache, arch string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	programs, err := Debian(cache, "nginx", "nginx-common", "iperf3", "bind9-dnsutils")
+	programs, err := Debian(cache, toolPackages...)
 	if err != nil {
 		return Image{}, err
 	}
