@@ -109,6 +109,7 @@ func (p *program) completer(shell *repl.Shell, lines *journal, changed func()) *
 		EngineName: func(globals []string) string { return p.namer.Name(globals, shell.Env()) },
 		Habits:     lines.Lines,
 		Auth:       func(registry string) string { return docker.RegistryAuth(p.options.globals, shell.Env(), registry) },
+		Servers:    func() []string { return docker.Servers(p.options.globals, shell.Env()) },
 		Lua:        luaNames,
 		Changed:    changed,
 		Words:      func() []plugins.Candidate { return p.runnable(shell) },

@@ -122,6 +122,8 @@ type Files interface {
 	Changes(ctx context.Context, name string) ([]container.FilesystemChange, error)
 	// Folder lists a folder, for completion.
 	Folder(ctx context.Context, name, folder string) ([]backend.File, error)
+	// ImageFolder does so for an image, without mounting it.
+	ImageFolder(ctx context.Context, image, folder string) ([]backend.File, error)
 	Commit(ctx context.Context, name string, opts backend.ContainerCommit) (imageID string, err error)
 }
 

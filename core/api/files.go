@@ -20,6 +20,7 @@ func (s *server) fileRoutes() []route {
 		{"GET /containers/{name}/archive", s.getArchive},
 		{"PUT /containers/{name}/archive", s.putArchive},
 		{"GET /nacre/containers/{name}/files", s.listFolder},
+		{"GET /nacre/images/files", s.listImageFolder},
 		{"GET /containers/{name}/export", s.exportContainer},
 		{"GET /containers/{name}/changes", s.containerChanges},
 		{"POST /commit", s.commitContainer},

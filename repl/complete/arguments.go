@@ -27,6 +27,10 @@ const (
 	volumeName
 	networkName
 	insidePath   // a program or file in the container that is the first argument
+	inImagePath  // the same in an image
+	settingName  // a key of the engine's configuration
+	removedName  // what `undo` can bring back
+	serverName   // a registry that there are credentials for
 	copyPath     // CONTAINER:PATH or a path of the host
 	variableName // of the environment
 	anyObject
@@ -40,9 +44,11 @@ var arguments = map[string][]what{
 	"top": {running, 0}, "stats": {running}, "port": {running, 0}, "wait": {mayStop}, "rename": {anyContainer, 0},
 	"update": {anyContainer}, "diff": {anyContainer, 0}, "export": {anyContainer, 0}, "commit": {anyContainer, imageName, 0},
 	"cp": {copyPath}, "container inspect": {anyContainer},
-	"run": {imageWanted, 0}, "create": {imageWanted, 0}, "pull": {imageWanted, 0}, "rmi": {imageToRemove}, "push": {imageName, 0},
+	"run": {imageWanted, inImagePath}, "create": {imageWanted, inImagePath}, "pull": {imageWanted, 0}, "rmi": {imageToRemove}, "push": {imageName, 0},
 	"tag": {imageName, imageName, 0}, "save": {imageName}, "history": {imageName, 0}, "image inspect": {imageName},
-	"inspect":   {anyObject},
+	"inspect": {anyObject}, "undo": {removedName}, "config set": {settingName, 0}, "config add": {settingName, 0}, "config unset": {settingName, 0}, "logout": {serverName, 0}, "login": {serverName, 0},
+	"registry inspect": {imageWanted, 0}, "registry tags": {imageWanted, 0}, "registry copy": {imageWanted, imageWanted, 0}, "registry rm": {imageWanted}, "registry ls": {serverName, 0},
+	"manifest create": {imageWanted}, "manifest annotate": {imageWanted, imageWanted, 0}, "manifest inspect": {imageWanted, imageWanted, 0}, "manifest push": {imageWanted, 0}, "manifest rm": {imageWanted},
 	"volume rm": {volumeName}, "volume inspect": {volumeName},
 	"network rm": {networkName}, "network inspect": {networkName}, "network connect": {networkName, anyContainer, 0}, "network disconnect": {networkName, anyContainer, 0},
 }
@@ -89,7 +95,9 @@ func (c *Completer) positional(ctx context.Context, t *typing) (answer, bool) {
 	case copyPath:
 		return c.copyArgument(ctx, e, t), true
 	case insidePath:
-		return c.insideArgument(ctx, e, t), true
+		return insideArgument(ctx, e.inContainer(t.args[0]), t), true
+	case inImagePath:
+		return insideArgument(ctx, e.inImage(t.args[0]), t), true
 	case imageWanted:
 		return c.wanted(ctx, e, t), true
 	}
@@ -114,6 +122,12 @@ func without(list []plugins.Candidate, args []string) []plugins.Candidate {
 // objects lists what an argument can be.
 func (c *Completer) objects(ctx context.Context, e *engine, w what, word string) []plugins.Candidate {
 	switch w {
+	case settingName:
+		return settingNames
+	case removedName:
+		return e.removed(ctx)
+	case serverName:
+		return c.servers()
 	case imageName, imageWanted, imageToRemove:
 		e.need(ctx, images)
 		return append(slices.Clip(e.imageNames()), imageIDs(e.imageList(), w == imageToRemove, word)...)

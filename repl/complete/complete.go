@@ -38,6 +38,8 @@ type Options struct {
 	Lua func() []plugins.Candidate
 	// Auth gives the value of docker's X-Registry-Auth header for a registry, "" without credentials.
 	Auth func(registry string) string
+	// Servers lists the registries that there are credentials for.
+	Servers func() []string
 	// Changed is called, from any goroutine, when something is known of an
 	// engine that colours or previews may show.
 	Changed func()
@@ -116,6 +118,9 @@ func (c *Completer) Complete(ctx context.Context, line string, cursor int) (star
 		return c.hostArgument(p, before)
 	}
 	words, globals, bare := c.unwrap(before)
+	if len(words) > 0 && words[0] == "help" {
+		words, bare = words[1:], false // what follows names a command
+	}
 	switch {
 	case len(words) == 0 && strings.HasPrefix(p.word, "-"):
 		return p.start, nil, plugins.Directive{NoFiles: true}
@@ -201,7 +206,16 @@ func (c *Completer) answer(ctx context.Context, t *typing) answer {
 		}
 	}
 	list, d := t.asked(ctx)
+	if len(list) == 0 && t.flag == nil && builtIn[firstWord(t.path)] && !takesArguments(t.cmd.Use) {
+		d.NoFiles = true
+	}
 	return answer{list: list, d: d}
+}
+
+// takesArguments tells whether a line of use names more than the command and its options.
+func takesArguments(use string) bool {
+	words := strings.Fields(use)
+	return len(words) > 1 && !(len(words) == 2 && words[1] == "[OPTIONS]")
 }
 
 // valued are the options of docker and xargs that take the next word.

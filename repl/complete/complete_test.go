@@ -28,7 +28,7 @@ func (b bench) Registry() *plugins.Registry { return b.registry }
 func newBench(t testing.TB) (*Completer, *farEngine) {
 	t.Helper()
 	r := plugins.NewRegistry()
-	for _, name := range []string{"greet", "grep-images", "export", "start", "stop", "rm", "exec", "cp", "run", "pull", "rmi", "ps", "commit"} {
+	for _, name := range []string{"greet", "grep-images", "export", "start", "stop", "rm", "exec", "cp", "run", "pull", "rmi", "ps", "commit", "undo"} {
 		if err := r.Add(plugins.Command{Name: name, Short: "About " + name, Build: greet, Plugin: "test"}); err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +63,46 @@ func newBench(t testing.TB) (*Completer, *farEngine) {
 	return c, e
 }
 
+// TestValues: options of docker's commands that take examples, and those that take nothing known.
+func TestValues(t *testing.T) {
+	c, e := newBench(t)
+	e.answers = map[string]any{
+		"/info":               map[string]any{"Runtimes": map[string]any{"runc": map[string]string{"Path": "runc"}, "crun": map[string]string{"Path": "/usr/bin/crun"}}, "DefaultRuntime": "runc"},
+		"/nacre/trash":        map[string]any{"Items": []map[string]any{{"Kind": "image", "ID": "sha256:abc", "Names": []string{"old:latest", "old@sha256:abc"}, "Operation": "rmi old"}}},
+		"/nacre/images/files": []file{{Name: "bin", Folder: true}, {Name: "boot.cfg"}},
+	}
+	for line, want := range map[string]string{
+		"run --runtime ":          "crun runc",
+		"run --security-opt no-":  "no-new-privileges",
+		"run --log-opt max-s":     "max-size=10m",
+		"run --author ":           "", // free text, and no files
+		"run --env-file pl":       "plain",
+		"undo o":                  "old",
+		"run nginx /b":            "/bin/ /boot.cfg",
+		"run nginx bo":            "boot.cfg",
+		"run --loud nginx sh /bi": "/bin/",
+		"ps --sort cr":            "created",
+		"ps --sort -cr":           "-created",
+		"help gre":                "greet grep-images",
+		"docker help ru":          "run",
+		"greet --tone ":           "kind kurt",
+	} {
+		_, list, _ := c.Complete(t.Context(), line, len(line))
+		var texts []string
+		for _, item := range list {
+			texts = append(texts, item.Text)
+		}
+		if got := strings.Join(texts, " "); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+	asked := e.times("/nacre/images/files")
+	c.Complete(t.Context(), "run nginx /b", 12)
+	if again := e.times("/nacre/images/files"); again != asked {
+		t.Errorf("an image's folder was asked for again")
+	}
+}
+
 func greet(inv *plugins.Invocation) (*cobra.Command, error) {
 	root := plugins.NewRoot()
 	cmd := &cobra.Command{
@@ -82,6 +122,9 @@ func greet(inv *plugins.Invocation) (*cobra.Command, error) {
 	cmd.Flags().String("format", "", "how")
 	cmd.Flags().String("restart", "", "when")
 	cmd.Flags().StringArray("cap-add", nil, "what it may")
+	for _, name := range []string{"runtime", "security-opt", "log-opt", "author", "env-file", "sort"} {
+		cmd.Flags().String(name, "", "")
+	}
 	if inv.Args[0] == "exec" || inv.Args[0] == "run" {
 		cmd.Flags().SetInterspersed(false)
 	}

@@ -23,6 +23,7 @@ type farEngine struct {
 	containers []Container
 	images     []Image
 	asked      map[string]int
+	answers    map[string]any // further ones, by path
 	watchers   []chan string
 }
 
@@ -78,6 +79,7 @@ func (f *farEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer = []string{"1.0", "latest"}
 		}
 	default:
+		answer = f.answers[r.URL.Path]
 		if strings.HasPrefix(r.URL.Path, "/nacre/containers/anna/files") {
 			answer = map[string][]file{
 				"/": {{"etc", true}, {"bin", true}, {".hidden", false}}, "/etc": {{"passwd", false}, {"pam.d", true}}, "/bin": {{"sh", false}, {"busybox", false}},

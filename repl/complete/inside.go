@@ -70,10 +70,45 @@ func (e *engine) archived(ctx context.Context, at, dir string) ([]file, error) {
 	}
 }
 
-// insidePaths are the candidates for a path in a container.
-func (e *engine) insidePaths(ctx context.Context, container, word string) []plugins.Candidate {
+// imageFolder lists a folder of an image, once: images do not change. Only
+// nacre's engine can.
+func (e *engine) imageFolder(ctx context.Context, image, dir string) ([]file, error) {
+	id := image
+	e.need(ctx, images)
+	if known := e.image(image); known != nil {
+		id = known.ID
+	}
+	key := id + "\x00" + dir
+	e.mu.Lock()
+	list, known := e.folders[key]
+	e.mu.Unlock()
+	if known {
+		return list, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, insideTime)
+	defer cancel()
+	if err := e.get(ctx, "/nacre/images/files", url.Values{"image": {id}, "path": {dir}}, &list); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.folders == nil || len(e.folders) >= mostFolders {
+		e.folders = map[string][]file{}
+	}
+	e.folders[key] = list
+	return list, nil
+}
+
+// mostFolders bounds what is remembered of images.
+const mostFolders = 100
+
+// folders lists a folder somewhere.
+type folders func(ctx context.Context, dir string) ([]file, error)
+
+// insidePaths are the candidates for a path in a container or an image.
+func insidePaths(ctx context.Context, in folders, word string) []plugins.Candidate {
 	dir, base := path.Split(word)
-	list, err := e.folder(ctx, container, path.Clean("/"+dir))
+	list, err := in(ctx, path.Clean("/"+dir))
 	if err != nil {
 		return nil
 	}
@@ -96,11 +131,10 @@ func unfinished(list []plugins.Candidate) bool {
 	return slices.ContainsFunc(list, func(c plugins.Candidate) bool { return strings.HasSuffix(c.Text, "/") })
 }
 
-// insideArgument completes what follows `exec CONTAINER`: a program, then paths.
-func (c *Completer) insideArgument(ctx context.Context, e *engine, t *typing) answer {
-	container := t.args[0]
+// insideArgument completes what follows `exec CONTAINER` and `run IMAGE`: a program, then paths.
+func insideArgument(ctx context.Context, in folders, t *typing) answer {
 	if strings.HasPrefix(t.word, "/") {
-		list := e.insidePaths(ctx, container, t.word)
+		list := insidePaths(ctx, in, t.word)
 		return answer{list: list, d: plugins.Directive{NoFiles: true, NoSpace: unfinished(Choose(list, t.word))}}
 	}
 	if len(t.args) > 1 {
@@ -109,7 +143,7 @@ func (c *Completer) insideArgument(ctx context.Context, e *engine, t *typing) an
 	known := map[string]bool{}
 	var list []plugins.Candidate
 	for _, dir := range []string{"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin"} {
-		files, err := e.folder(ctx, container, dir)
+		files, err := in(ctx, dir)
 		if err != nil {
 			continue
 		}
@@ -123,10 +157,19 @@ func (c *Completer) insideArgument(ctx context.Context, e *engine, t *typing) an
 	return answer{list: list, d: plugins.Directive{NoFiles: true}}
 }
 
+// inContainer and inImage look into the first argument.
+func (e *engine) inContainer(name string) folders {
+	return func(ctx context.Context, dir string) ([]file, error) { return e.folder(ctx, name, dir) }
+}
+
+func (e *engine) inImage(name string) folders {
+	return func(ctx context.Context, dir string) ([]file, error) { return e.imageFolder(ctx, name, dir) }
+}
+
 // copyArgument completes `cp`: CONTAINER:PATH, or a path of the host.
 func (c *Completer) copyArgument(ctx context.Context, e *engine, t *typing) answer {
 	if container, inside, found := strings.Cut(t.word, ":"); found && !strings.Contains(container, "/") {
-		list := e.insidePaths(ctx, container, inside)
+		list := insidePaths(ctx, e.inContainer(container), inside)
 		skip := len(container) + 1
 		return answer{list: list, skip: skip, d: plugins.Directive{NoFiles: true, NoSpace: unfinished(Choose(list, inside))}}
 	}

@@ -16,11 +16,7 @@ func (c *Completer) commands(word string, bare, host bool) []plugins.Candidate {
 	name := strings.TrimPrefix(word, "!")
 	var list []plugins.Candidate
 	if name == word && !host {
-		for _, command := range c.options.Shell.Registry().Commands() {
-			if !command.Hidden {
-				list = append(list, plugins.Candidate{Text: command.Name, Description: command.Short})
-			}
-		}
+		list = c.commandNames()
 		if bare && c.options.Words != nil {
 			list = append(list, c.options.Words()...)
 		}
@@ -39,6 +35,27 @@ func (c *Completer) commands(word string, bare, host bool) []plugins.Candidate {
 		return found
 	}
 	return c.ranked(list, name, "", false)
+}
+
+// commandNames are nacre's commands.
+func (c *Completer) commandNames() (list []plugins.Candidate) {
+	for _, command := range c.options.Shell.Registry().Commands() {
+		if !command.Hidden {
+			list = append(list, plugins.Candidate{Text: command.Name, Description: command.Short})
+		}
+	}
+	return list
+}
+
+// servers are the registries that there are credentials for.
+func (c *Completer) servers() (list []plugins.Candidate) {
+	if c.options.Servers == nil {
+		return nil
+	}
+	for _, s := range c.options.Servers() {
+		list = append(list, plugins.Candidate{Text: s})
+	}
+	return list
 }
 
 // files completes a path of the host.

@@ -70,6 +70,7 @@ type engine struct {
 	volumes  []Named
 	networks []Named
 	index    indexes
+	folders  map[string][]file   // of images, by id and path
 	named    []plugins.Candidate // the images by name
 	namedAt  time.Time           // ages are told as of then
 	took     [kinds]time.Duration

@@ -44,7 +44,7 @@ func (c *Completer) value(ctx context.Context, t *typing) (answer, bool) {
 	if list, ok := fixed[name]; ok {
 		return answer{list: list, d: plugins.Directive{NoFiles: true, KeepOrder: true}}, true
 	}
-	return answer{}, false
+	return c.example(ctx, t)
 }
 
 func (c *Completer) joined(word string) bool { return strings.HasPrefix(word, "container:") }

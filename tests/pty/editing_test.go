@@ -84,6 +84,10 @@ func farNamesComplete(t *testing.T, w *world) {
 	s.Want(p + "exec shelf cat /books/new")
 	s.Send("\x15exec shelf unlz\t") // a program of its
 	s.Want(p + "exec shelf unlzma")
+	s.Send("\x15run --rm " + w.image + " /bin/unlz\t") // in an image that no container has
+	s.Want(p + "run --rm " + w.image + " /bin/unlzma")
+	s.Send("\x15run --rm " + w.image + " ntpd\t")
+	s.Want(p + "run --rm " + w.image + " ntpd")
 	s.Send("\x15kill shelf\r")
 	ends(s, "shelf")
 	s.Send("cp shelf:/boo\t")

@@ -56,47 +56,68 @@ func closeAll(roots []*os.Root) {
 
 type lookup struct{ roots []*os.Root }
 
-// open walks the path element by element. at is the resolved part; visible
-// are the layers in which that folder counts.
+// place is where a path has led: the file itself in its topmost layer, or a
+// folder with the layers in which it counts.
+type place struct {
+	at      string // without links
+	root    *os.Root
+	visible []*os.Root
+	folder  bool
+	mode    fs.FileMode
+}
+
+// open opens a regular file.
 func (l lookup) open(name string) (io.ReadCloser, error) {
+	p, err := l.walk(name)
+	if err != nil {
+		return nil, err
+	}
+	if p.folder || !p.mode.IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return openIn(p.root, p.at)
+}
+
+// walk goes along the path element by element.
+func (l lookup) walk(name string) (place, error) {
 	missing := &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	at, visible := ".", l.roots
+	now := place{at: ".", visible: l.roots, folder: true}
 	rest := elements(name)
 	for links := 0; len(rest) > 0; {
 		var element string
 		element, rest = rest[0], rest[1:]
 		if element == ".." {
-			at = path.Dir(at) // "." stays "."
-			visible = l.visibleAt(at)
+			now.at = path.Dir(now.at) // "." stays "."
+			now.visible = l.visibleAt(now.at)
 			continue
 		}
-		next := path.Join(at, element)
-		root, info := find(visible, next)
+		next := path.Join(now.at, element)
+		root, info := find(now.visible, next)
 		if root == nil {
-			return nil, missing
+			return place{}, missing
 		}
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
 			if links++; links > maxLinks {
-				return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ELOOP}
+				return place{}, &fs.PathError{Op: "open", Path: name, Err: syscall.ELOOP}
 			}
 			target, err := root.Readlink(next)
 			if err != nil {
-				return nil, err
+				return place{}, err
 			}
 			if path.IsAbs(target) {
-				at, visible = ".", l.roots
+				now.at, now.visible = ".", l.roots
 			}
 			rest = append(elements(target), rest...)
 		case info.IsDir():
-			at, visible = next, merged(visible, next)
-		case len(rest) > 0 || !info.Mode().IsRegular():
-			return nil, missing
+			now.at, now.visible = next, merged(now.visible, next)
+		case len(rest) > 0:
+			return place{}, missing
 		default:
-			return openIn(root, next)
+			return place{at: next, root: root, mode: info.Mode()}, nil
 		}
 	}
-	return nil, missing
+	return now, nil
 }
 
 // openIn follows no link: the element was a regular file when it was looked

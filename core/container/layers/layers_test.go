@@ -106,3 +106,68 @@ func read(dirs []string, name string) (string, error) {
 	b, err := io.ReadAll(f)
 	return string(b), err
 }
+
+// A folder's names are those that the kernel shows in a mount of the same layers.
+func TestListSeesWhatTheKernelSees(t *testing.T) {
+	base := t.TempDir()
+	top, mid, low := filepath.Join(base, "top"), filepath.Join(base, "mid"), filepath.Join(base, "low")
+	for _, name := range []string{"etc/a", "etc/b", "etc/gone", "opt/hidden", "usr/bin/sh", "plain/below"} {
+		write(t, low, name, "")
+	}
+	link(t, "usr/bin", low, "bin")
+	link(t, "/etc/a", low, "etc/to-a")
+	link(t, "../usr", low, "etc/to-usr")
+	link(t, "/etc/to-loop", low, "etc/to-loop")
+	link(t, "../../../../..", low, "etc/out")
+	write(t, mid, "etc/c", "")
+	write(t, mid, "opt/shown", "")
+	write(t, mid, "usr/bin/env", "")
+	write(t, mid, "plain", "a file now")
+	write(t, top, "etc/b", "again")
+	if err := unix.Mknod(filepath.Join(top, "etc", "gone"), unix.S_IFCHR, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setxattr(filepath.Join(mid, "opt"), "trusted.overlay.opaque", []byte("y"), 0); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(base, "merged")
+	if err := os.Mkdir(target, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("overlay", target, "overlay", unix.MS_RDONLY, "lowerdir="+top+":"+mid+":"+low); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
+	folders := map[string]bool{"to-usr": true, "usr": true, "bin": true, "etc": true, "opt": true, "out": true}
+	for folder, onDisk := range map[string]string{"/": "", "/etc": "etc", "etc/": "etc", "/opt": "opt", "/bin": "usr/bin", "/etc/to-usr/bin": "usr/bin", "/etc/out/etc": "etc", "/usr/": "usr"} {
+		got, err := List([]string{top, mid, low}, folder, 100)
+		if err != nil {
+			t.Errorf("%s: %v", folder, err)
+		}
+		want, err := os.ReadDir(filepath.Join(target, onDisk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := make([]string, len(want))
+		for i, e := range want {
+			names[i] = e.Name()
+		}
+		for i, f := range got {
+			if i >= len(names) || f.Name != names[i] || folders[f.Name] && !f.Folder || f.Folder && want[i].Type().IsRegular() {
+				t.Errorf("%s: %v, the kernel shows %v", folder, got, names)
+				break
+			}
+		}
+		if len(got) != len(names) {
+			t.Errorf("%s: %v, the kernel shows %v", folder, got, names)
+		}
+	}
+	for _, folder := range []string{"/none", "/plain", "/etc/a", "/etc/to-loop", "/etc/gone"} {
+		if list, err := List([]string{top, mid, low}, folder, 100); err == nil {
+			t.Errorf("%s is no folder, but %v", folder, list)
+		}
+	}
+	if list, err := List([]string{top, mid, low}, "/etc", 2); err != nil || len(list) > 2 {
+		t.Errorf("at most two: %v, %v", list, err)
+	}
+}
