@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/version"
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -51,6 +52,7 @@ type Plugin struct {
 // New returns the plugin.
 func New(o Options) *Plugin {
 	identify(o.Version)
+	logrus.SetFormatter(&logLines{})
 	return &Plugin{options: o}
 }
 
