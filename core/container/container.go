@@ -82,7 +82,7 @@ type Volumes interface {
 
 // Events is told what happened.
 type Events interface {
-	Append(events.Message) error
+	Append(...events.Message) error
 }
 
 // Options is what the module works with; all but Trace are needed.

@@ -2,11 +2,13 @@ package container
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/storage"
 
@@ -105,27 +107,57 @@ type Use struct {
 
 // ImageUsers gives the containers that were made from an image or have it mounted.
 func (m *Module) ImageUsers(ctx context.Context, imageID string) ([]Use, error) {
-	records, err := m.query(ctx, `WHERE (image_id = ?1 OR id IN (SELECT container FROM container_images WHERE image = ?1))
-		AND status <> 'removing' ORDER BY created`, imageID)
+	all, err := m.imageUsers(ctx, ` AND image = ?`, imageID)
+	return all[imageID], err
+}
+
+// AllImageUsers is ImageUsers for all images that have users.
+func (m *Module) AllImageUsers(ctx context.Context) (map[string][]Use, error) {
+	return m.imageUsers(ctx, ``)
+}
+
+func (m *Module) imageUsers(ctx context.Context, which string, args ...any) (map[string][]Use, error) {
+	rows, err := m.db.QueryContext(ctx, `SELECT image, id, status FROM (
+			SELECT image_id AS image, id, status, created FROM containers
+			UNION SELECT i.image, c.id, c.status, c.created FROM container_images i JOIN containers c ON c.id = i.container
+		) WHERE status <> 'removing'`+which+` ORDER BY created`, args...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list the users of images: %w", err)
 	}
-	var users []Use
-	for _, r := range records {
-		use := Use{ID: r.ID}
-		if r.Status == running {
-			_, ended, err := m.claim(r)
-			if err != nil {
+	defer rows.Close()
+	users := map[string][]Use{}
+	for rows.Next() {
+		var image string
+		var use Use
+		var is status
+		if err := rows.Scan(&image, &use.ID, &is); err != nil {
+			return nil, fmt.Errorf("list the users of images: %w", err)
+		}
+		gone := false
+		if is == running {
+			if use.Running, gone, err = m.stillRuns(ctx, use.ID); err != nil {
 				return nil, err
 			}
-			if ended && r.HostConfig.AutoRemove {
-				continue
-			}
-			use.Running = !ended
 		}
-		users = append(users, use)
+		if !gone {
+			users[image] = append(users[image], use)
+		}
 	}
-	return users, nil
+	return users, rows.Err()
+}
+
+// stillRuns checks a container that says that it runs; it is gone when its end
+// is its removal.
+func (m *Module) stillRuns(ctx context.Context, id string) (runs, gone bool, err error) {
+	r, err := m.byID(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return false, true, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	_, ended, err := m.claim(r)
+	return !ended, ended && r.HostConfig.AutoRemove, err
 }
 
 // Counts is how many containers there are, for info.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -165,10 +166,12 @@ type eventList struct {
 	seen []string
 }
 
-func (e *eventList) Append(m events.Message) error {
+func (e *eventList) Append(list ...events.Message) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.seen = append(e.seen, string(m.Action))
+	for _, m := range list {
+		e.seen = append(e.seen, string(m.Action))
+	}
 	return nil
 }
 
@@ -752,6 +755,10 @@ func TestPruneAndCounts(t *testing.T) {
 	uses, err := m.ImageUsers(t.Context(), "sha256:"+strings.Repeat("1", 64))
 	if err != nil || len(uses) != 1 || !uses[0].Running {
 		t.Errorf("users of the image: %+v, %v", uses, err)
+	}
+	all, err := m.AllImageUsers(t.Context())
+	if err != nil || len(all) != 1 || !slices.Equal(all["sha256:"+strings.Repeat("1", 64)], uses) {
+		t.Errorf("users of all images: %+v, %v", all, err)
 	}
 }
 

@@ -109,6 +109,14 @@ func (m *Module) TrashItems(ctx context.Context) ([]backend.TrashItem, error) {
 	return items, err
 }
 
+// TrashWaits implements trash.Part.
+func (m *Module) TrashWaits(ctx context.Context) (some bool, err error) {
+	if err := m.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM container_trash)`).Scan(&some); err != nil {
+		return false, fmt.Errorf("look for removed containers: %w", err)
+	}
+	return some, nil
+}
+
 // TrashMeasure implements trash.Part.
 func (m *Module) TrashMeasure(ctx context.Context) error {
 	list, err := m.waiting(ctx)

@@ -108,9 +108,8 @@ func (c collector) leave(ctx context.Context) error {
 
 // left says whether anything waits or is to be freed.
 func (c collector) left(ctx context.Context) (bool, error) {
-	t, err := c.bin.Look(ctx)
-	if err != nil || len(t.Items) > 0 {
-		return true, err
+	if some, err := c.bin.Waits(ctx); err != nil || some {
+		return some, err
 	}
 	return c.images.Pending(ctx)
 }

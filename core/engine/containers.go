@@ -46,14 +46,24 @@ type imageUsers struct{ containers *container.Module }
 
 func (u imageUsers) ImageUsers(ctx context.Context, imageID string) ([]image.User, error) {
 	uses, err := u.containers.ImageUsers(ctx, imageID)
-	if err != nil {
-		return nil, err
+	return users(uses), err
+}
+
+func (u imageUsers) AllImageUsers(ctx context.Context) (map[string][]image.User, error) {
+	all, err := u.containers.AllImageUsers(ctx)
+	of := map[string][]image.User{}
+	for id, uses := range all {
+		of[id] = users(uses)
 	}
+	return of, err
+}
+
+func users(uses []container.Use) []image.User {
 	users := make([]image.User, len(uses))
 	for i, use := range uses {
 		users[i] = image.User{ID: use.ID, Running: use.Running}
 	}
-	return users, nil
+	return users
 }
 
 // counts is what info says of containers and images.

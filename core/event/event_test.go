@@ -49,6 +49,21 @@ func take(t *testing.T, l *Log, n int, since time.Time, match filter.Args, seen 
 	return got
 }
 
+func TestManyAreOneWrite(t *testing.T) {
+	l := New(filepath.Join(t.TempDir(), "events.jsonl"))
+	start := time.Now()
+	must(t, l.Append())
+	if _, err := os.Stat(l.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no event made a file: %v", err)
+	}
+	must(t, l.Append(message("create", "0"), message("start", "1"), message("die", "2")))
+	for i, m := range take(t, l, 3, start, nil) {
+		if m.Actor.ID != strconv.Itoa(i) || m.TimeNano == 0 || m.Scope != "local" {
+			t.Errorf("event %d is %+v", i, m)
+		}
+	}
+}
+
 func TestReplayThenFollow(t *testing.T) {
 	l := New(filepath.Join(t.TempDir(), "events.jsonl"))
 	start := time.Now()

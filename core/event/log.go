@@ -38,20 +38,27 @@ type Log struct {
 // New names the log at path; the file is made by the first Append.
 func New(path string) *Log { return &Log{path: path, maxSize: maxSize} }
 
-// Append writes one event in one write. It fills in the time and docker's
-// local scope where the caller left them empty.
-func (l *Log) Append(m events.Message) error {
-	stamp(&m, time.Now())
-	line, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("append to the event log: %w", err)
+// Append writes events in one write, so that many cost little more than one. It
+// fills in the time and docker's local scope where the caller left them empty.
+func (l *Log) Append(list ...events.Message) error {
+	var lines []byte
+	for _, m := range list {
+		stamp(&m, time.Now())
+		line, err := json.Marshal(m)
+		if err != nil {
+			return fmt.Errorf("append to the event log: %w", err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	if len(lines) == 0 {
+		return nil
 	}
 	f, err := l.openShared()
 	if err != nil {
 		return fmt.Errorf("append to the event log: %w", err)
 	}
 	defer f.Close()
-	size, err := writeLine(f, append(line, '\n'))
+	size, err := writeLines(f, lines)
 	if err != nil {
 		return fmt.Errorf("append to the event log: %w", err)
 	}
@@ -104,9 +111,9 @@ func (l *Log) isCurrent(f *os.File) bool {
 	return err == nil && os.SameFile(opened, named)
 }
 
-// writeLine appends the line and returns the file's length. Where the last
-// writer died in the middle of its line, the new one begins on a line of its own.
-func writeLine(f *os.File, line []byte) (int64, error) {
+// writeLines appends lines and returns the file's length. Where the last
+// writer died in the middle of its line, the new ones begin on a line of their own.
+func writeLines(f *os.File, lines []byte) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -114,11 +121,11 @@ func writeLine(f *os.File, line []byte) (int64, error) {
 	if size := info.Size(); size > 0 {
 		last := make([]byte, 1)
 		if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' {
-			line = append([]byte{'\n'}, line...)
+			lines = append([]byte{'\n'}, lines...)
 		}
 	}
-	_, err = f.Write(line)
-	return info.Size() + int64(len(line)), err
+	_, err = f.Write(lines)
+	return info.Size() + int64(len(lines)), err
 }
 
 // rotate puts the file aside unless somebody else does or did. Where the lock

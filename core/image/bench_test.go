@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -31,7 +30,7 @@ func filled(b *testing.B, n int) *Service {
 	if err != nil {
 		b.Fatal(err)
 	}
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *store.Tx) error {
 		for i := range n {
 			if err := fill(ctx, tx, i); err != nil {
 				return err
@@ -45,7 +44,7 @@ func filled(b *testing.B, n int) *Service {
 	return s
 }
 
-func fill(ctx context.Context, tx *sql.Tx, i int) error {
+func fill(ctx context.Context, tx *store.Tx, i int) error {
 	created := time.Unix(int64(i), 0)
 	config := dockerspec.DockerOCIImage{Image: ocispec.Image{Created: &created, Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}}}
 	config.Config.Labels = map[string]string{"number": fmt.Sprint(i)}

@@ -8,9 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // keepUnused is how long layers of no image, and parts of layers, are kept: an
@@ -145,20 +148,18 @@ func (s *Service) emptyTrash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var free []digest.Digest
-	for _, id := range ids {
-		users, err := s.users(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(users) == 0 {
-			free = append(free, id)
-		}
+	if len(ids) == 0 {
+		return nil
 	}
+	users, err := s.allUsers(ctx, nil)
+	if err != nil {
+		return err
+	}
+	free := slices.DeleteFunc(ids, func(id digest.Digest) bool { return len(users[id]) > 0 })
 	if len(free) == 0 {
 		return nil
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		for _, id := range free {
 			// Not the hour of grace: these are no leftovers of an interrupted pull.
 			err := exec(ctx, tx, `UPDATE layers SET made_at = 0 WHERE chain IN (SELECT chain FROM image_layers WHERE image = ?)`, id.String())

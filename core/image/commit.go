@@ -22,6 +22,7 @@ import (
 	"go.podman.io/storage"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Commit makes an image of a parent and one more layer: changes is the layer's
@@ -154,7 +155,7 @@ func (s *Service) add(ctx context.Context, spec dockerspec.DockerOCIImage, paren
 		return "", err
 	}
 	var id digest.Digest
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *store.Tx) error {
 		if id, err = addImage(ctx, tx, newImage{Config: raw, Parent: parent}); err != nil || ref == nil {
 			return err
 		}

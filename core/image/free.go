@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // The layer store rewrites the list of all its layers for each one that it
@@ -37,7 +39,7 @@ func (s *Service) freeLayers(ctx context.Context, layers storage.Store, chains [
 	if err != nil {
 		return erase, err
 	}
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *store.Tx) error {
 		for _, chain := range chains {
 			if err := forgetLayer(ctx, tx, chain); err != nil {
 				return err
@@ -60,7 +62,7 @@ func (s *Service) freeLayers(ctx context.Context, layers storage.Store, chains [
 	return erase, nil
 }
 
-func forgetLayer(ctx context.Context, tx *sql.Tx, chain digest.Digest) error {
+func forgetLayer(ctx context.Context, tx *store.Tx, chain digest.Digest) error {
 	l, err := layerOf(ctx, tx, chain)
 	if err != nil {
 		return fmt.Errorf("free layer %s: %w", shortID(chain), err)

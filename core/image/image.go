@@ -16,6 +16,8 @@ package image
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/distribution/reference"
@@ -56,12 +58,14 @@ type Limits struct {
 
 // EventSink takes the engine's events.
 type EventSink interface {
-	Append(events.Message) error
+	Append(...events.Message) error
 }
 
 // Users knows which containers were made from an image.
 type Users interface {
 	ImageUsers(ctx context.Context, imageID string) ([]User, error)
+	// AllImageUsers is ImageUsers for all images that have users.
+	AllImageUsers(ctx context.Context) (map[string][]User, error)
 }
 
 // User is a container that was made from an image.
@@ -141,26 +145,43 @@ func (s *Service) users(ctx context.Context, id digest.Digest) ([]User, error) {
 	return users, nil
 }
 
+// allUsers is users for many images, without the containers in leaving.
+func (s *Service) allUsers(ctx context.Context, leaving map[string]bool) (map[digest.Digest][]User, error) {
+	of := map[digest.Digest][]User{}
+	if s.opts.Users == nil {
+		return of, nil
+	}
+	all, err := s.opts.Users.AllImageUsers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look up the containers of images: %w", err)
+	}
+	for id, users := range all {
+		of[digest.Digest(id)] = slices.DeleteFunc(users, func(u User) bool { return leaving[u.ID] })
+	}
+	return of, nil
+}
+
 // emit records an event of an image; name is the attribute that docker shows.
 func (s *Service) emit(action events.Action, id, name string, labels map[string]string) error {
-	if s.opts.Events == nil {
+	return s.emitAll([]imageEvent{{action, digest.Digest(id), name, labels}})
+}
+
+// emitAll records what happened, in this order.
+func (s *Service) emitAll(list []imageEvent) error {
+	if s.opts.Events == nil || len(list) == 0 {
 		return nil
 	}
-	attributes := map[string]string{}
-	for k, v := range labels {
-		attributes[k] = v
+	messages := make([]events.Message, len(list))
+	for i, e := range list {
+		attributes := map[string]string{}
+		maps.Copy(attributes, e.labels)
+		if e.name != "" {
+			attributes["name"] = e.name
+		}
+		messages[i] = events.Message{Type: events.ImageEventType, Action: e.action, Actor: events.Actor{ID: e.id.String(), Attributes: attributes}}
 	}
-	if name != "" {
-		attributes["name"] = name
-	}
-	now := time.Now()
-	err := s.opts.Events.Append(events.Message{
-		Type: events.ImageEventType, Action: action, Scope: "local",
-		Actor: events.Actor{ID: id, Attributes: attributes},
-		Time:  now.Unix(), TimeNano: now.UnixNano(),
-	})
-	if err != nil {
-		return fmt.Errorf("record the event %s of image %s: %w", action, id, err)
+	if err := s.opts.Events.Append(messages...); err != nil {
+		return fmt.Errorf("record the event %s of image %s: %w", list[0].action, list[0].id, err)
 	}
 	return nil
 }

@@ -64,10 +64,12 @@ type eventLog struct {
 	all []string
 }
 
-func (l *eventLog) Append(m events.Message) error {
+func (l *eventLog) Append(list ...events.Message) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all = append(l.all, fmt.Sprintf("%s %s %s", m.Action, m.Actor.ID, m.Actor.Attributes["name"]))
+	for _, m := range list {
+		l.all = append(l.all, fmt.Sprintf("%s %s %s", m.Action, m.Actor.ID, m.Actor.Attributes["name"]))
+	}
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // record is an image as the index has it, without its big parts.
@@ -62,8 +64,8 @@ func each(ctx context.Context, q queryer, scan func(*sql.Rows) error, query stri
 }
 
 // change runs fn in one transaction.
-func (s *Service) change(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	tx, err := s.store.DB.BeginTx(ctx, nil)
+func (s *Service) change(ctx context.Context, fn func(tx *store.Tx) error) error {
+	tx, err := s.store.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("change the image index: %w", err)
 	}
@@ -266,7 +268,7 @@ type newImage struct {
 
 // addImage puts an image whose layers are all recorded into the index, or
 // takes it out of the trash, and returns its id.
-func addImage(ctx context.Context, tx *sql.Tx, in newImage) (digest.Digest, error) {
+func addImage(ctx context.Context, tx *store.Tx, in newImage) (digest.Digest, error) {
 	id := digest.FromBytes(in.Config)
 	var config dockerspec.DockerOCIImage
 	if err := json.Unmarshal(in.Config, &config); err != nil {

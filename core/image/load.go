@@ -15,6 +15,7 @@ import (
 	"go.podman.io/storage/pkg/archive"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Load takes the images out of an archive: docker's (docker save, podman save,
@@ -29,7 +30,7 @@ func (s *Service) Load(ctx context.Context, from io.Reader, opts backend.ImageLo
 		return err
 	}
 	defer lease.release()
-	store, err := s.store.Layers()
+	layers, err := s.store.Layers()
 	if err != nil {
 		return err
 	}
@@ -38,29 +39,29 @@ func (s *Service) Load(ctx context.Context, from io.Reader, opts backend.ImageLo
 	if opts.Quiet {
 		m.report = &reporter{}
 	}
-	content, err := m.unbundle(ctx, store, from)
+	content, err := m.unbundle(ctx, layers, from)
 	if err != nil {
 		return translateStore(err)
 	}
-	loaded, err := m.enterBundle(ctx, store, content, opts)
-	if err = errors.Join(err, content.cleanUp(store)); err != nil {
+	loaded, err := m.enterBundle(ctx, layers, content, opts)
+	if err = errors.Join(err, content.cleanUp(layers)); err != nil {
 		return translateStore(err)
 	}
 	return s.announce(loaded, report)
 }
 
 // enterBundle makes layers and images of an archive's content.
-func (m *maker) enterBundle(ctx context.Context, store storage.Store, content *unbundled, opts backend.ImageLoad) ([]bundled, error) {
+func (m *maker) enterBundle(ctx context.Context, layers storage.Store, content *unbundled, opts backend.ImageLoad) ([]bundled, error) {
 	images, err := content.describe(opts.Platforms)
 	if err != nil {
 		return nil, err
 	}
 	for _, img := range images {
-		if err := m.enterLayers(ctx, store, content, img); err != nil {
+		if err := m.enterLayers(ctx, layers, content, img); err != nil {
 			return nil, err
 		}
 	}
-	err = m.change(ctx, func(tx *sql.Tx) error {
+	err = m.change(ctx, func(tx *store.Tx) error {
 		for i := range images {
 			if err := recordBundled(ctx, tx, &images[i]); err != nil {
 				return err
@@ -73,7 +74,7 @@ func (m *maker) enterBundle(ctx context.Context, store storage.Store, content *u
 
 // recordBundled puts an image and its names into the index, and notes which
 // other images lose a name by that.
-func recordBundled(ctx context.Context, tx *sql.Tx, img *bundled) error {
+func recordBundled(ctx context.Context, tx *store.Tx, img *bundled) error {
 	in := newImage{Config: img.config, Manifest: img.manifest, ManifestType: img.manifestType}
 	if img.manifest != nil {
 		in.ManifestDigest = digest.FromBytes(img.manifest)
@@ -98,11 +99,11 @@ func recordBundled(ctx context.Context, tx *sql.Tx, img *bundled) error {
 }
 
 // enterLayers brings an image's layers into the store, bottom first.
-func (m *maker) enterLayers(ctx context.Context, store storage.Store, content *unbundled, img bundled) error {
+func (m *maker) enterLayers(ctx context.Context, layers storage.Store, content *unbundled, img bundled) error {
 	diffIDs := img.spec.RootFS.DiffIDs
 	for i, entry := range img.layers {
 		l := stackOn(diffIDs[:i], diffIDs[i])
-		if err := m.enterLayer(ctx, store, content, content.resolve(entry), l); err != nil {
+		if err := m.enterLayer(ctx, layers, content, content.resolve(entry), l); err != nil {
 			return fmt.Errorf("layer %d of image %s: %w", i+1, shortID(digest.FromBytes(img.config)), err)
 		}
 	}
@@ -110,7 +111,7 @@ func (m *maker) enterLayers(ctx context.Context, store storage.Store, content *u
 }
 
 // enterLayer takes what was unpacked, or what the store has elsewhere.
-func (m *maker) enterLayer(ctx context.Context, store storage.Store, content *unbundled, entry string, l remoteLayer) error {
+func (m *maker) enterLayer(ctx context.Context, layers storage.Store, content *unbundled, entry string, l remoteLayer) error {
 	held, err := m.locks.layer(ctx, l.chain, nil)
 	if err != nil {
 		return err
@@ -120,18 +121,18 @@ func (m *maker) enterLayer(ctx context.Context, store storage.Store, content *un
 	if unpacked && work.staged.UncompressedDigest != l.diffID {
 		return errdefs.ErrDataLoss.WithMessage(fmt.Sprintf("invalid diffID: expected %q, got %q", l.diffID, work.staged.UncompressedDigest))
 	}
-	if there, err := m.adopt(ctx, store, l); there || err != nil {
+	if there, err := m.adopt(ctx, layers, l); there || err != nil {
 		return err
 	}
 	if unpacked {
 		delete(content.layers, entry) // entering consumes it
-		return m.enter(ctx, store, l, work.staged)
+		return m.enter(ctx, layers, l, work.staged)
 	}
-	return m.copyLayer(ctx, store, l)
+	return m.copyLayer(ctx, layers, l)
 }
 
 // copyLayer makes a layer of one with the same content that lies on other ones.
-func (m *maker) copyLayer(ctx context.Context, store storage.Store, l remoteLayer) error {
+func (m *maker) copyLayer(ctx context.Context, layers storage.Store, l remoteLayer) error {
 	var chain digest.Digest
 	err := m.store.DB.QueryRowContext(ctx, `SELECT chain FROM layers WHERE diff_id = ? LIMIT 1`, l.diffID.String()).Scan(&chain)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -140,21 +141,21 @@ func (m *maker) copyLayer(ctx context.Context, store storage.Store, l remoteLaye
 	if err != nil {
 		return fmt.Errorf("read the image index: %w", err)
 	}
-	work, err := m.stage(ctx, store, packed{name: shortID(l.diffID), doing: "Loading layer", size: -1, diffID: l.diffID,
-		open: func(context.Context) (io.ReadCloser, error) { return openLayer(store, chain) },
+	work, err := m.stage(ctx, layers, packed{name: shortID(l.diffID), doing: "Loading layer", size: -1, diffID: l.diffID,
+		open: func(context.Context) (io.ReadCloser, error) { return openLayer(layers, chain) },
 	})
 	if err != nil {
 		return err
 	}
-	return m.enter(ctx, store, l, work.staged)
+	return m.enter(ctx, layers, l, work.staged)
 }
 
 // openLayer reads a layer of the store as the tar that it was. Whoever closes
 // it reads to the end first: the library's goroutine behind it must have come
 // to its end.
-func openLayer(store storage.Store, chain digest.Digest) (io.ReadCloser, error) {
+func openLayer(layers storage.Store, chain digest.Digest) (io.ReadCloser, error) {
 	plain := archive.Uncompressed
-	diff, err := store.Diff("", chain.Encoded(), &storage.DiffOptions{Compression: &plain})
+	diff, err := layers.Diff("", chain.Encoded(), &storage.DiffOptions{Compression: &plain})
 	if err != nil {
 		return nil, fmt.Errorf("read layer %s: %w", shortID(chain), err)
 	}

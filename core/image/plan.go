@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -12,27 +11,29 @@ import (
 
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/filter"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Plan says what removing the names, one after the other, would do: it does it
 // in a transaction that is never committed. Containers in leaving count as gone.
 func (s *Service) Plan(ctx context.Context, names []string, opts backend.ImageRemove) (plan backend.RemovalPlan, err error) {
+	w, err := s.newRemoval(ctx, opts)
+	if err != nil {
+		return plan, err
+	}
 	failed := false
-	plan, err = s.rehearse(ctx, func(tx *sql.Tx) (list []image.DeleteResponse, refused []error, err error) {
+	plan, err = s.rehearse(ctx, func(tx *store.Tx) (list []image.DeleteResponse, refused []error, err error) {
+		if w.users, err = s.allUsers(ctx, nil); err != nil {
+			return nil, nil, err
+		}
 		for _, name := range names {
-			w, err := s.newRemoval(ctx, opts)
-			if err == nil {
-				err = w.findUsersIn(ctx, tx, name, nil)
-			}
-			if err == nil {
-				err = within(ctx, tx, func() error { return w.remove(ctx, tx, name) })
-			}
+			one, err := w.step(ctx, tx, func(one *removal) error { return one.remove(ctx, tx, name) })
 			if err != nil {
 				refused = append(refused, err)
 				failed = failed || !opts.Force || !errdefs.IsNotFound(err)
 				continue
 			}
-			list = append(list, w.records...)
+			list = append(list, one.records...)
 		}
 		return list, refused, nil
 	})
@@ -44,24 +45,24 @@ func (s *Service) Plan(ctx context.Context, names []string, opts backend.ImageRe
 // those who remove a thousand. What one name's removal says is in its place of
 // the answer; a refusal there does not keep the others.
 func (s *Service) RemoveMany(ctx context.Context, names []string, opts backend.ImageRemove) (all []backend.ImageRemoved, err error) {
-	ctx = backend.WithOperation(ctx, backend.Operation(ctx)) // the same for all
+	w, err := s.newRemoval(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
 	var happened []imageEvent
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *store.Tx) (err error) {
+		if w.users, err = s.allUsers(ctx, nil); err != nil { // while nobody else can make a container
+			return err
+		}
 		for _, name := range names {
-			w, err := s.newRemoval(ctx, opts)
-			if err != nil {
-				return err
-			}
-			if err = w.findUsersIn(ctx, tx, name, nil); err == nil {
-				err = within(ctx, tx, func() error { return w.remove(ctx, tx, name) })
-			}
+			one, err := w.step(ctx, tx, func(one *removal) error { return one.remove(ctx, tx, name) })
 			if err != nil {
 				all = append(all, backend.ImageRemoved{Err: err})
 				continue
 			}
-			all, happened = append(all, backend.ImageRemoved{Items: w.records}), append(happened, w.events...)
+			all, happened = append(all, backend.ImageRemoved{Items: one.records}), append(happened, one.events...)
 		}
-		return nil
+		return ctx.Err()
 	})
 	if err != nil {
 		return nil, err
@@ -76,20 +77,20 @@ func (s *Service) PlanPrune(ctx context.Context, filters filter.Args, leaving ma
 	if err != nil {
 		return backend.RemovalPlan{}, err
 	}
-	return s.rehearse(ctx, func(tx *sql.Tx) ([]image.DeleteResponse, []error, error) {
-		p.leaving, p.tx = leaving, tx
-		list, err := p.run(ctx)
+	return s.rehearse(ctx, func(tx *store.Tx) ([]image.DeleteResponse, []error, error) {
+		p.tx = tx
+		list, err := p.run(ctx, leaving)
 		return list, nil, err
 	})
 }
 
-func (s *Service) rehearse(ctx context.Context, do func(*sql.Tx) ([]image.DeleteResponse, []error, error)) (plan backend.RemovalPlan, err error) {
+func (s *Service) rehearse(ctx context.Context, do func(*store.Tx) ([]image.DeleteResponse, []error, error)) (plan backend.RemovalPlan, err error) {
 	sizes, err := s.layerSizes(ctx)
 	if err != nil {
 		return plan, err
 	}
 	errRehearsed := errors.New("rehearsed")
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *store.Tx) error {
 		list, refused, err := do(tx)
 		if err != nil {
 			return err
@@ -114,7 +115,7 @@ func (s *Service) rehearse(ctx context.Context, do func(*sql.Tx) ([]image.Delete
 }
 
 // within runs a step of a transaction that leaves nothing when it fails.
-func within(ctx context.Context, tx *sql.Tx, step func() error) error {
+func within(ctx context.Context, tx *store.Tx, step func() error) error {
 	if err := exec(ctx, tx, `SAVEPOINT step`); err != nil {
 		return err
 	}

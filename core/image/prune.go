@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strconv"
 
 	"github.com/containerd/errdefs"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/filter"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Prune removes the images that no container uses and no tag names; with the
@@ -30,9 +30,9 @@ func (s *Service) Prune(ctx context.Context, filters filter.Args) ([]image.Delet
 		return nil, 0, err
 	}
 	var out []image.DeleteResponse
-	err = s.change(ctx, func(tx *sql.Tx) (err error) {
+	err = s.change(ctx, func(tx *store.Tx) (err error) {
 		p.tx = tx
-		out, err = p.run(ctx)
+		out, err = p.run(ctx, nil)
 		return err
 	})
 	if err != nil {
@@ -50,12 +50,11 @@ func (s *Service) Prune(ctx context.Context, filters filter.Args) ([]image.Delet
 // pruning is one request's work, all of it in one transaction.
 type pruning struct {
 	*Service
-	operation string
-	sel       *selection
-	dangling  bool // only images without a tag
-	tx        *sql.Tx
-	leaving   map[string]bool // containers that do not count
-	events    []imageEvent
+	removal  *removal // what all have in common
+	sel      *selection
+	dangling bool // only images without a tag
+	tx       *store.Tx
+	events   []imageEvent
 }
 
 func (s *Service) newPruning(ctx context.Context, filters filter.Args) (*pruning, error) {
@@ -66,47 +65,54 @@ func (s *Service) newPruning(ctx context.Context, filters filter.Args) (*pruning
 	if err != nil {
 		return nil, err
 	}
+	w, err := s.newRemoval(ctx, backend.ImageRemove{})
+	if err != nil {
+		return nil, err
+	}
 	sel, err := s.newSelection(ctx, backend.ImageList{All: true, Filters: filter.Args{"until": filters["until"], "label": filters["label"], "label!": filters["label!"]}})
-	return &pruning{Service: s, operation: backend.Operation(ctx), sel: sel, dangling: dangling}, err
+	return &pruning{Service: s, removal: w, sel: sel, dangling: dangling}, err
 }
 
-func (p *pruning) run(ctx context.Context) ([]image.DeleteResponse, error) {
-	out := []image.DeleteResponse{}
+// run does the work; containers in leaving do not count.
+func (p *pruning) run(ctx context.Context, leaving map[string]bool) (out []image.DeleteResponse, err error) {
+	if p.removal.users, err = p.allUsers(ctx, leaving); err != nil { // while nobody else can make a container
+		return nil, err
+	}
 	candidates, err := records(ctx, p.tx)
 	if err != nil {
 		return nil, err
 	}
+	names, err := allRefs(ctx, p.tx, "")
+	if err != nil {
+		return nil, err
+	}
+	out = []image.DeleteResponse{}
 	for _, r := range candidates {
-		removed, err := p.one(ctx, r)
+		removed, err := p.one(ctx, r, names[r.ID])
 		if err != nil {
 			return out, err
 		}
 		out = append(out, removed...)
 	}
-	return out, nil
+	return out, ctx.Err()
 }
 
-func (p *pruning) one(ctx context.Context, r record) ([]image.DeleteResponse, error) {
+func (p *pruning) one(ctx context.Context, r record, names refs) ([]image.DeleteResponse, error) {
 	if !p.sel.until.IsZero() && r.Created.After(p.sel.until) || !p.sel.filters.Labels(r.Labels) {
 		return nil, nil
 	}
-	users, err := p.Service.users(ctx, r.ID)
-	if err != nil || slices.ContainsFunc(users, func(u User) bool { return !p.leaving[u.ID] }) {
-		return nil, err
-	}
-	names, err := refsOf(ctx, p.tx, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	if p.dangling && len(names.tags()) > 0 {
+	if len(p.removal.users[r.ID]) > 0 || p.dangling && len(names.tags()) > 0 {
 		return nil, nil
 	}
-	if len(names) == 0 {
-		return p.removeIfFree(ctx, r.ID.String())
+	switch len(names) {
+	case 0: // it may have gone with an image that was made of it
+		return p.removeIfFree(ctx, func(w *removal) error { return w.remove(ctx, p.tx, r.ID.String()) })
+	case 1:
+		return p.removeIfFree(ctx, func(w *removal) error { return w.removeFound(ctx, p.tx, names[0].familiar(), r, names) })
 	}
 	var out []image.DeleteResponse
 	for _, n := range append(names.tags(), names.digests()...) {
-		removed, err := p.removeIfFree(ctx, n)
+		removed, err := p.removeIfFree(ctx, func(w *removal) error { return w.remove(ctx, p.tx, n) })
 		if err != nil {
 			return out, err
 		}
@@ -116,15 +122,8 @@ func (p *pruning) one(ctx context.Context, r record) ([]image.DeleteResponse, er
 }
 
 // removeIfFree removes a name; that it is gone already or in use is no error here.
-func (p *pruning) removeIfFree(ctx context.Context, name string) ([]image.DeleteResponse, error) {
-	w, err := p.newRemoval(ctx, backend.ImageRemove{})
-	if err != nil {
-		return nil, err
-	}
-	w.operation = p.operation
-	if err = w.findUsersIn(ctx, p.tx, name, p.leaving); err == nil {
-		err = within(ctx, p.tx, func() error { return w.remove(ctx, p.tx, name) })
-	}
+func (p *pruning) removeIfFree(ctx context.Context, remove func(*removal) error) ([]image.DeleteResponse, error) {
+	w, err := p.removal.step(ctx, p.tx, remove)
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil, nil
 	}

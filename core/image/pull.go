@@ -13,6 +13,7 @@ import (
 	"go.podman.io/image/v5/docker"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Pull fetches one image, or every tag of a repository, and names it. The
@@ -128,7 +129,7 @@ func (p *pull) one(ctx context.Context, ref reference.Named) (bool, error) {
 
 // record puts the image and its names into the index, in one transaction.
 func (p *pull) record(ctx context.Context, ref reference.Named, remote *remoteImage) (changed bool, labels map[string]string, err error) {
-	err = p.change(ctx, func(tx *sql.Tx) error {
+	err = p.change(ctx, func(tx *store.Tx) error {
 		before, err := lookup(ctx, tx, ref)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("read the image index: %w", err)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Push sends one image, or every tag of a repository, to the registry that its
@@ -198,7 +199,7 @@ func (p *push) sendLayers(ctx context.Context, dest types.ImageDestination, imag
 
 // finish remembers what the registry now holds, and tells.
 func (p *push) finish(ctx context.Context, image *stored, sent []ocispec.Descriptor, manifest ocispec.Descriptor) error {
-	err := p.change(ctx, func(tx *sql.Tx) error {
+	err := p.change(ctx, func(tx *store.Tx) error {
 		for i, l := range image.layers {
 			if err := addBlob(ctx, tx, p.ref.Name(), l.DiffID, sent[i]); err != nil {
 				return err

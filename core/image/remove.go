@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Remove takes a name away from an image, and the image away when that was its
@@ -40,21 +41,12 @@ func (s *Service) Remove(ctx context.Context, name string, opts backend.ImageRem
 	if err := w.findUsers(ctx, name); err != nil {
 		return nil, err
 	}
-	err = s.change(ctx, func(tx *sql.Tx) error { return w.remove(ctx, tx, name) })
+	err = s.change(ctx, func(tx *store.Tx) error { return w.remove(ctx, tx, name) })
 	if err != nil {
 		return nil, err
 	}
 	s.Kick()
 	return w.records, s.emitAll(w.events)
-}
-
-func (s *Service) emitAll(list []imageEvent) error {
-	for _, e := range list {
-		if err := s.emit(e.action, e.id.String(), e.name, e.labels); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // newRemoval is one request's work, not done yet.
@@ -84,51 +76,56 @@ type imageEvent struct {
 	labels map[string]string
 }
 
+// findUsers finds the users of an image and of its ancestors.
 func (w *removal) findUsers(ctx context.Context, name string) error {
-	return w.findUsersIn(ctx, w.store.DB, name, nil)
-}
-
-// findUsersIn reads the index through q; containers in leaving do not count.
-func (w *removal) findUsersIn(ctx context.Context, q queryer, name string, leaving map[string]bool) error {
 	w.users = map[digest.Digest][]User{}
-	r, err := find(ctx, q, name)
+	r, err := find(ctx, w.store.DB, name)
 	for err == nil {
 		if w.users[r.ID], err = w.Service.users(ctx, r.ID); err != nil {
 			return err
 		}
-		w.users[r.ID] = slices.DeleteFunc(w.users[r.ID], func(u User) bool { return leaving[u.ID] })
 		if r.Parent == "" {
 			return nil
 		}
-		if r, err = get(ctx, q, r.Parent); errors.Is(err, sql.ErrNoRows) {
+		if r, err = get(ctx, w.store.DB, r.Parent); errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 	}
 	return err
 }
 
-func (w *removal) remove(ctx context.Context, tx *sql.Tx, name string) error {
+// step removes one of many, in a transaction that goes on when it is refused.
+// The receiver has what all of them have in common and is not changed.
+func (w *removal) step(ctx context.Context, tx *store.Tx, remove func(*removal) error) (*removal, error) {
+	one := *w
+	return &one, within(ctx, tx, func() error { return remove(&one) })
+}
+
+func (w *removal) remove(ctx context.Context, tx *store.Tx, name string) error {
 	r, err := find(ctx, tx, name)
 	if err != nil {
 		return err
-	}
-	if len(w.platforms) > 0 && !anyPlatform(r.Platform, w.platforms) {
-		return matches(name, r, &w.platforms[0])
 	}
 	names, err := refsOf(ctx, tx, r.ID)
 	if err != nil {
 		return err
 	}
+	return w.removeFound(ctx, tx, name, r, names)
+}
+
+// removeFound removes an image that was found by name and has these names.
+func (w *removal) removeFound(ctx context.Context, tx *store.Tx, name string, r record, names refs) error {
+	if len(w.platforms) > 0 && !anyPlatform(r.Platform, w.platforms) {
+		return matches(name, r, &w.platforms[0])
+	}
 	if isIDPrefix(r.ID, name) {
-		if single(names) {
-			if err := w.conflict(ctx, tx, r.ID, false); err != nil {
-				return err
-			}
-			if err := w.untag(ctx, tx, r, names); err != nil {
-				return err
-			}
+		if !single(names) {
+			return w.delete(ctx, tx, r, names, false)
 		}
-		return w.delete(ctx, tx, r, false)
+		if err := w.conflict(ctx, tx, r.ID, nil); err != nil {
+			return err
+		}
+		return w.take(ctx, tx, r, names)
 	}
 	if users := w.users[r.ID]; !w.force && single(names) && len(users) > 0 {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf(
@@ -142,7 +139,7 @@ func (w *removal) remove(ctx context.Context, tx *sql.Tx, name string) error {
 	if err := w.untag(ctx, tx, r, going); err != nil || len(staying) > 0 {
 		return err
 	}
-	return w.delete(ctx, tx, r, true)
+	return w.delete(ctx, tx, r, nil, true)
 }
 
 // splitNames finds what goes with a name: the name itself and, when it is its
@@ -196,7 +193,7 @@ func single(names refs) bool {
 }
 
 // untag takes names away, into the trash.
-func (w *removal) untag(ctx context.Context, tx *sql.Tx, r record, names refs) error {
+func (w *removal) untag(ctx context.Context, tx *store.Tx, r record, names refs) error {
 	for _, n := range names {
 		statement, args := `DELETE FROM names WHERE name = ?`, []any{n.full}
 		if n.canonical {
@@ -215,8 +212,8 @@ func (w *removal) untag(ctx context.Context, tx *sql.Tx, r record, names refs) e
 }
 
 // conflict finds what keeps an image from being deleted, in docker's words.
-// With names it also counts names as a reason, unless forced.
-func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, countNames bool) error {
+// Names, if there are any, count as a reason, unless forced.
+func (w *removal) conflict(ctx context.Context, tx *store.Tx, id digest.Digest, names refs) error {
 	refuse := func(how, why string) error {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("conflict: unable to delete %s (%s) - %s", shortID(id), how, why))
 	}
@@ -235,14 +232,8 @@ func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, co
 	if w.force {
 		return nil
 	}
-	if countNames {
-		names, err := refsOf(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if len(names) > 0 {
-			return refuse("must be forced", "image is referenced in multiple repositories")
-		}
+	if len(names) > 0 {
+		return refuse("must be forced", "image is referenced in multiple repositories")
 	}
 	if users := w.users[id]; len(users) > 0 {
 		return refuse("must be forced", "image is being used by stopped container "+short(users[0].ID))
@@ -251,7 +242,7 @@ func (w *removal) conflict(ctx context.Context, tx *sql.Tx, id digest.Digest, co
 }
 
 // hasChildren tells whether images were made of this one here.
-func hasChildren(ctx context.Context, tx *sql.Tx, id digest.Digest) (children bool, _ error) {
+func hasChildren(ctx context.Context, tx *store.Tx, id digest.Digest) (children bool, _ error) {
 	const query = `SELECT EXISTS (SELECT 1 FROM images WHERE parent = ? AND parent <> '' AND removed_at IS NULL)`
 	if err := tx.QueryRowContext(ctx, query, id.String()).Scan(&children); err != nil {
 		return false, fmt.Errorf("read the image index: %w", err)
@@ -259,30 +250,27 @@ func hasChildren(ctx context.Context, tx *sql.Tx, id digest.Digest) (children bo
 	return children, nil
 }
 
-// delete moves an image to the trash, and then its parents that nothing else
-// keeps. Quiet: that it cannot be deleted is no error, because the name that
-// was asked for is gone already or because nobody asked for this image.
-func (w *removal) delete(ctx context.Context, tx *sql.Tx, r record, quiet bool) error {
-	if err := w.conflict(ctx, tx, r.ID, true); err != nil {
-		names, nameErr := refsOf(ctx, tx, r.ID)
+// delete moves an image with these names to the trash, and then its parents
+// that nothing else keeps. Quiet: that it cannot be deleted is no error, because
+// the name that was asked for is gone already or because nobody asked for this
+// image.
+func (w *removal) delete(ctx context.Context, tx *store.Tx, r record, names refs, quiet bool) error {
+	if err := w.conflict(ctx, tx, r.ID, names); err != nil {
 		children, childErr := hasChildren(ctx, tx, r.ID)
-		if failed := errors.Join(nameErr, childErr); failed != nil {
-			return failed
+		if childErr != nil {
+			return childErr
 		}
 		if quiet && (len(names) > 0 || children || len(w.users[r.ID]) > 0) {
 			return nil
 		}
 		return err
 	}
-	names, err := refsOf(ctx, tx, r.ID)
-	if err != nil {
-		return err
-	}
+	return w.take(ctx, tx, r, names)
+}
+
+// take is delete for an image that nothing keeps.
+func (w *removal) take(ctx context.Context, tx *store.Tx, r record, names refs) error {
 	if err := w.untag(ctx, tx, r, names); err != nil {
-		return err
-	}
-	layers, err := layersOf(ctx, tx, r.ID)
-	if err != nil {
 		return err
 	}
 	if err := w.keepImage(ctx, tx, r.ID); err != nil {
@@ -290,7 +278,7 @@ func (w *removal) delete(ctx context.Context, tx *sql.Tx, r record, quiet bool) 
 	}
 	w.records = append(w.records, image.DeleteResponse{Deleted: r.ID.String()})
 	w.events = append(w.events, imageEvent{events.ActionDelete, r.ID, r.ID.String(), r.Labels})
-	if err := w.listFreed(ctx, tx, r.ID, layers); err != nil {
+	if err := w.listFreed(ctx, tx, r.ID); err != nil {
 		return err
 	}
 	if !w.prune || r.Parent == "" {
@@ -303,29 +291,39 @@ func (w *removal) delete(ctx context.Context, tx *sql.Tx, r record, quiet bool) 
 	if err != nil {
 		return err
 	}
+	names, err = refsOf(ctx, tx, parent.ID)
+	if err != nil {
+		return err
+	}
 	w.force = false // nobody forced the parent
-	return w.delete(ctx, tx, parent, true)
+	return w.delete(ctx, tx, parent, names, true)
 }
 
 // listFreed lists the layers that no other image needs, topmost first. A
 // container of the image keeps them all.
-func (w *removal) listFreed(ctx context.Context, tx *sql.Tx, id digest.Digest, layers []layer) error {
+func (w *removal) listFreed(ctx context.Context, tx *store.Tx, id digest.Digest) error {
 	if len(w.users[id]) > 0 {
 		return nil
 	}
-	for _, l := range slices.Backward(layers) {
+	rows, err := tx.QueryContext(ctx, `SELECT chain, EXISTS (SELECT 1 FROM image_layers o JOIN images m ON m.id = o.image
+			WHERE o.chain = i.chain AND m.removed_at IS NULL)
+		FROM image_layers i WHERE image = ? ORDER BY position DESC`, id.String())
+	if err != nil {
+		return fmt.Errorf("read the image index: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var chain string
 		var kept bool
-		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM image_layers i JOIN images m ON m.id = i.image
-			WHERE i.chain = ? AND m.removed_at IS NULL)`, l.Chain.String()).Scan(&kept)
-		if err != nil {
+		if err := rows.Scan(&chain, &kept); err != nil {
 			return fmt.Errorf("read the image index: %w", err)
 		}
 		if kept {
 			return nil // then everything below is needed too
 		}
-		w.records = append(w.records, image.DeleteResponse{Deleted: l.Chain.String()})
+		w.records = append(w.records, image.DeleteResponse{Deleted: chain})
 	}
-	return nil
+	return rows.Err()
 }
 
 // isIDPrefix says whether a request named the image by (the beginning of) its id.

@@ -2,12 +2,13 @@ package image
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/events"
+
+	"github.com/nacre-sh/nacre/core/store"
 )
 
 // Tag gives an image another name. An empty tag means latest.
@@ -29,7 +30,7 @@ func (s *Service) Tag(ctx context.Context, source, repo, tag string) error {
 		return errdefs.ErrInvalidArgument.WithMessage("refusing to create an ambiguous tag using digest algorithm as name")
 	}
 	var r record
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *store.Tx) error {
 		if r, err = find(ctx, tx, source); err != nil {
 			return err
 		}

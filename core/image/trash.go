@@ -44,7 +44,7 @@ func (s *Service) Kick() {
 }
 
 // keepName remembers a name that is taken away.
-func (w *removal) keepName(ctx context.Context, tx *sql.Tx, n ref, id digest.Digest) error {
+func (w *removal) keepName(ctx context.Context, tx *store.Tx, n ref, id digest.Digest) error {
 	if !w.waits {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (w *removal) keepName(ctx context.Context, tx *sql.Tx, n ref, id digest.Dig
 }
 
 // keepImage takes an image out of sight.
-func (w *removal) keepImage(ctx context.Context, tx *sql.Tx, id digest.Digest) error {
+func (w *removal) keepImage(ctx context.Context, tx *store.Tx, id digest.Digest) error {
 	when := int64(doomed)
 	if w.waits {
 		when = w.now.UnixNano()
@@ -118,6 +118,16 @@ func (s *Service) TrashBytes(ctx context.Context) (size int64, err error) {
 	return size, nil
 }
 
+// TrashWaits implements trash.Part.
+func (s *Service) TrashWaits(ctx context.Context) (some bool, err error) {
+	err = s.store.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM images WHERE removed_at > ?1)
+		OR EXISTS (SELECT 1 FROM trash_names t JOIN images m ON m.id = t.image WHERE m.removed_at IS NULL OR m.removed_at > ?1)`, doomed).Scan(&some)
+	if err != nil {
+		return false, fmt.Errorf("look for removed images: %w", err)
+	}
+	return some, nil
+}
+
 // TrashMeasure implements trash.Part; the index knows all sizes.
 func (s *Service) TrashMeasure(context.Context) error { return nil }
 
@@ -127,7 +137,7 @@ func (s *Service) TrashErase(ctx context.Context, pick func(backend.TrashItem) b
 	if err != nil || !slices.ContainsFunc(items, pick) {
 		return err
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		for _, item := range items {
 			if !pick(item) {
 				continue
@@ -157,7 +167,7 @@ func (s *Service) TrashRestore(ctx context.Context, pick func(backend.TrashItem)
 		}
 		var one backend.Restored
 		var names []string
-		err := s.change(ctx, func(tx *sql.Tx) (err error) {
+		err := s.change(ctx, func(tx *store.Tx) (err error) {
 			one, names, err = restore(ctx, tx, item)
 			return err
 		})
@@ -174,7 +184,7 @@ func (s *Service) TrashRestore(ctx context.Context, pick func(backend.TrashItem)
 	return done, nil
 }
 
-func restore(ctx context.Context, tx *sql.Tx, item backend.TrashItem) (one backend.Restored, names []string, err error) {
+func restore(ctx context.Context, tx *store.Tx, item backend.TrashItem) (one backend.Restored, names []string, err error) {
 	one = backend.Restored{Item: item, Back: true}
 	var lost bool
 	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) = 0 FROM images WHERE id = ? AND (removed_at IS NULL OR removed_at > ?)`, item.ID, doomed).Scan(&lost)
@@ -219,7 +229,7 @@ func restore(ctx context.Context, tx *sql.Tx, item backend.TrashItem) (one backe
 }
 
 // restoreName gives an image its name back unless another one has it.
-func restoreName(ctx context.Context, tx *sql.Tx, name string, id digest.Digest) (free bool, err error) {
+func restoreName(ctx context.Context, tx *store.Tx, name string, id digest.Digest) (free bool, err error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
 		return false, fmt.Errorf("read the removed name %s: %w", name, err)

@@ -8,7 +8,7 @@ import (
 
 // Events is told what happened to networks.
 type Events interface {
-	Append(events.Message) error
+	Append(...events.Message) error
 }
 
 // tell writes an event, with docker's attributes. container is empty where none is concerned.

@@ -17,6 +17,8 @@ import (
 type Part interface {
 	// TrashItems lists what waits. Measured items have their bytes.
 	TrashItems(ctx context.Context) ([]backend.TrashItem, error)
+	// TrashWaits says whether anything waits, for whoever wants no list.
+	TrashWaits(ctx context.Context) (bool, error)
 	// TrashMeasure measures what has not been measured, in the background.
 	TrashMeasure(ctx context.Context) error
 	// TrashRestore brings the items that are picked back, or says why not.
@@ -66,6 +68,16 @@ func (b *Bin) Look(ctx context.Context) (t backend.Trash, err error) {
 		}
 	}
 	return t, nil
+}
+
+// Waits says whether anything waits.
+func (b *Bin) Waits(ctx context.Context) (bool, error) {
+	for _, p := range b.Parts {
+		if some, err := p.TrashWaits(ctx); err != nil || some {
+			return some, err
+		}
+	}
+	return false, nil
 }
 
 // Undo brings back what the last removing command took, or the items with the

@@ -53,6 +53,7 @@ type shelf struct {
 }
 
 func (s *shelf) TrashItems(context.Context) ([]backend.TrashItem, error) { return s.items, nil }
+func (s *shelf) TrashWaits(context.Context) (bool, error)                { return len(s.items) > 0, nil }
 func (s *shelf) TrashMeasure(context.Context) error                      { return nil }
 
 func (s *shelf) TrashRestore(_ context.Context, pick func(backend.TrashItem) bool) (done []backend.Restored, err error) {

@@ -62,6 +62,14 @@ func (v *Volumes) TrashItems(ctx context.Context) ([]backend.TrashItem, error) {
 	return items, err
 }
 
+// TrashWaits implements trash.Part.
+func (v *Volumes) TrashWaits(ctx context.Context) (some bool, err error) {
+	if err := v.store.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM volume_trash WHERE removed_at > 0)`).Scan(&some); err != nil {
+		return false, fmt.Errorf("look for removed volumes: %w", err)
+	}
+	return some, nil
+}
+
 // TrashMeasure implements trash.Part.
 func (v *Volumes) TrashMeasure(ctx context.Context) error {
 	all, err := waitingVolumes(ctx, v.store.DB, `WHERE removed_at > 0 AND size < 0`)

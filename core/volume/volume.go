@@ -70,7 +70,7 @@ CREATE TABLE volume_trash (
 
 // Events is told what happened.
 type Events interface {
-	Append(events.Message) error
+	Append(...events.Message) error
 }
 
 // Options is what the module works with. Only the store is needed.
