@@ -93,6 +93,8 @@ type Containers interface {
 	Unpause(ctx context.Context, name string) error
 	Rename(ctx context.Context, name, newName string) error
 	Remove(ctx context.Context, name string, opts backend.ContainerRemove) error
+	// RemoveMany is Remove for many; what became of each name comes from the channel in its place.
+	RemoveMany(ctx context.Context, names []string, opts backend.ContainerRemove) []<-chan error
 	Prune(ctx context.Context, filters filter.Args) (deleted []string, freed uint64, err error)
 
 	List(ctx context.Context, opts backend.ContainerList) ([]container.Summary, error)

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/nacre-sh/nacre/core/backend"
@@ -33,6 +35,7 @@ func (s *server) containerRoutes() []route {
 			return s.Containers.Rename(r.Context(), n, r.query.Get("name"))
 		})},
 		{"DELETE /containers/{name}", name(s.removeContainer)},
+		{"POST /nacre/containers/remove", s.removeContainers},
 		{"POST /containers/{name}/resize", s.resizeContainer},
 		{"POST /containers/{name}/update", s.updateContainer},
 	})
@@ -152,6 +155,49 @@ func (s *server) removeContainer(r *request, name string) error {
 	return s.Containers.Remove(r.Context(), name, backend.ContainerRemove{
 		Force: r.flag("force"), Volumes: r.flag("v"), Link: r.flag("link"),
 	})
+}
+
+// removedContainer is one name's part of the answer of POST
+// /nacre/containers/remove: a JSON document for each, in the order of the names.
+type removedContainer struct {
+	Error    string `json:",omitempty"`
+	NotFound bool   `json:",omitempty"`
+}
+
+// removeContainers removes many containers in one step.
+func (s *server) removeContainers(w http.ResponseWriter, r *request) error {
+	var req struct {
+		Names          []string
+		Force, Volumes bool
+	}
+	if err := r.decode(w, &req); err != nil {
+		return err
+	}
+	for _, name := range req.Names {
+		if strings.Trim(name, "/") == "" {
+			return invalid("container name cannot be empty")
+		}
+	}
+	done := s.Containers.RemoveMany(r.Context(), req.Names, backend.ContainerRemove{Force: req.Force, Volumes: req.Volumes})
+	w.Header().Set("Content-Type", "application/json")
+	out, flush := json.NewEncoder(w), http.NewResponseController(w)
+	for _, one := range done {
+		var err error
+		select {
+		case err = <-one:
+		default: // what is done is shown while the next one takes its time
+			_ = flush.Flush() // a client that has gone away shows at the next write
+			err = <-one
+		}
+		answer := removedContainer{}
+		if err != nil {
+			answer = removedContainer{Error: err.Error(), NotFound: errdefs.IsNotFound(err)}
+		}
+		if err := out.Encode(answer); err != nil {
+			return nil // the client has gone away
+		}
+	}
+	return nil
 }
 
 func (s *server) resizeContainer(w http.ResponseWriter, r *request) error {

@@ -664,7 +664,7 @@ func TestSweep(t *testing.T) {
 	half := b.create(m, "half-removed", nil, "true")
 	b.must(m.Start(t.Context(), half, ""))
 	b.wait(m, half, container.WaitConditionNotRunning)
-	if _, err := m.markRemoving(t.Context(), &record{ID: half}, false, false); err != nil {
+	if err := m.markRemoving(t.Context(), &leaving{record: &record{ID: half}}); err != nil {
 		t.Fatal(err)
 	}
 	stray := newID()

@@ -21,30 +21,56 @@ const opsLock = "ops.lock"
 // lock admits one change of a container at a time, among goroutines and
 // among processes. A crash lets go of it.
 func (m *Module) lock(ctx context.Context, id string) (unlock func(), err error) {
-	dir := m.paths.ContainerRun(id)
-	if err := os.MkdirAll(dir, 0o710); err != nil {
-		return nil, fmt.Errorf("lock container %s: %w", id, err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, opsLock), os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock container %s: %w", id, err)
-	}
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock container %s: %w", id, err)
+		unlock, err := m.tryLock(id)
+		if err != nil || unlock != nil {
+			return unlock, err
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
 	}
+}
+
+// tryLock is lock for whoever does not wait: without an error and without a
+// way to unlock, somebody else has it.
+func (m *Module) tryLock(id string) (unlock func(), err error) {
+	f, err := m.openLock(id)
+	if err != nil {
+		return nil, fmt.Errorf("lock container %s: %w", id, err)
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("lock container %s: %w", id, err)
+	}
+}
+
+// openLock opens the lock's file, which is mostly there.
+func (m *Module) openLock(id string) (*os.File, error) {
+	dir := m.paths.ContainerRun(id)
+	open := func() (*os.File, error) {
+		return os.OpenFile(filepath.Join(dir, opsLock), os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	}
+	f, err := open()
+	if !errors.Is(err, os.ErrNotExist) {
+		return f, err
+	}
+	if err := os.MkdirAll(dir, 0o710); err != nil {
+		return nil, err
+	}
+	return open()
 }
 
 // shimAlive tells whether a shim holds the container. Asking takes the lock

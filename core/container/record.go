@@ -308,38 +308,50 @@ func (m *Module) write(ctx context.Context, statement string, args ...any) (sql.
 	return m.db.ExecContext(ctx, statement, args...)
 }
 
-// markRemoving hides the container and frees its name; from here on the
+// leaving is a container on its way out.
+type leaving struct {
+	*record
+	waits   bool // in the trash
+	volumes bool // anonymous ones go, too
+	held    bool // something that others may want: volumes, addresses, ports
+	marked  bool // by this removal: nobody else was quicker
+}
+
+// markRemoving hides containers and frees their names; from here on each
 // removal is finished by whoever comes next, even after a crash, or it waits in
-// the trash. It tells whether this call did it.
-func (m *Module) markRemoving(ctx context.Context, r *record, waits, volumes bool) (marked bool, err error) {
-	wrong := func(err error) (bool, error) {
-		return false, fmt.Errorf("mark container %s for removal: %w", r.ID, err)
-	}
+// the trash.
+func (m *Module) markRemoving(ctx context.Context, list ...*leaving) error {
 	m.writing.Lock() // see write
 	defer m.writing.Unlock()
-	tx, err := m.db.BeginTx(ctx, nil)
+	tx, err := m.store.Begin(ctx)
 	if err != nil {
-		return wrong(err)
+		return fmt.Errorf("mark containers for removal: %w", err)
 	}
 	defer tx.Rollback()
-	res, err := tx.ExecContext(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, r.ID)
-	if err != nil {
-		return wrong(err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return false, err
-	}
-	if waits {
-		_, err := tx.ExecContext(ctx, `INSERT INTO container_trash (id, name, status, operation, removed_at, volumes) VALUES (?, ?, ?, ?, ?, ?)`,
-			r.ID, r.Name, r.Status, backend.Operation(ctx), time.Now().UnixNano(), volumes)
-		if err != nil {
-			return wrong(err)
+	for _, l := range list {
+		if err := l.mark(ctx, tx); err != nil {
+			return fmt.Errorf("mark container %s for removal: %w", l.ID, err)
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return wrong(err)
+		return fmt.Errorf("mark containers for removal: %w", err)
 	}
-	return true, nil
+	return nil
+}
+
+func (l *leaving) mark(ctx context.Context, tx *store.Tx) error {
+	res, err := tx.ExecContext(ctx, `UPDATE containers SET status = 'removing', name = NULL WHERE id = ? AND status <> 'removing'`, l.ID)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	l.marked = n > 0
+	if err != nil || n == 0 || !l.waits {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO container_trash (id, name, status, operation, removed_at, volumes, aside) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.Name, l.Status, backend.Operation(ctx), time.Now().UnixNano(), l.volumes, !l.held)
+	return err
 }
 
 func (m *Module) deleteRecord(ctx context.Context, id string) error {

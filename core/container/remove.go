@@ -101,31 +101,58 @@ type removeOptions struct {
 // frees the name and hides the container, and whatever happens afterwards, the
 // rest is done by somebody.
 func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) error {
-	waits, err := m.waits(ctx, r, o)
-	if err != nil {
-		return err
+	return m.removeAllLocked(ctx, []*record{r}, o)[0]
+}
+
+// removeAllLocked is removeLocked for many; it gives one error or nil for each.
+func (m *Module) removeAllLocked(ctx context.Context, records []*record, o removeOptions) []error {
+	errs := make([]error, len(records))
+	list := make([]*leaving, len(records))
+	for i, r := range records {
+		waits, err := m.waits(ctx, r, o)
+		if err != nil {
+			return slices.Repeat([]error{err}, len(records)) // the settings cannot be read
+		}
+		list[i] = &leaving{record: r, waits: waits, volumes: o.volumes, held: networked(r) || hasVolumes(r)}
 	}
-	marked, err := m.markRemoving(ctx, r, waits, o.volumes)
-	if err != nil || !marked {
-		return err
+	if err := m.markRemoving(ctx, list...); err != nil {
+		return slices.Repeat([]error{err}, len(records))
 	}
-	if err := m.emit(r, events.ActionDestroy, nil); err != nil {
-		m.report(err)
+	m.report(m.emitDestroy(list))
+	for i, l := range list {
+		if l.marked {
+			errs[i] = m.finish(ctx, l, o)
+		}
 	}
-	if len(r.HostConfig.PortBindings) > 0 || r.HostConfig.PublishAllPorts || r.Networking != nil {
-		if err := m.networks.Disconnect(ctx, r.ID); err != nil { // ports and networks must be free when the client goes on
+	return errs
+}
+
+// finish does what follows the mark.
+func (m *Module) finish(ctx context.Context, l *leaving, o removeOptions) error {
+	if networked(l.record) {
+		if err := m.networks.Disconnect(ctx, l.ID); err != nil { // ports and networks must be free when the client goes on
 			return err
 		}
 	}
-	m.gone.removed(r.ID, r.ExitCode)
+	m.gone.removed(l.ID, l.ExitCode)
 	switch {
-	case waits:
-		return m.setAside(ctx, r, o.volumes)
+	case l.waits && !l.held:
+		return nil
+	case l.waits:
+		return m.setAside(ctx, l.record, o.volumes)
 	case o.later:
-		m.later(func(ctx context.Context) error { return m.erase(ctx, r, o.volumes) })
+		m.later(func(ctx context.Context) error { return m.erase(ctx, l.record, o.volumes) })
 		return nil
 	}
-	return m.erase(ctx, r, o.volumes)
+	return m.erase(ctx, l.record, o.volumes)
+}
+
+func networked(r *record) bool {
+	return len(r.HostConfig.PortBindings) > 0 || r.HostConfig.PublishAllPorts || r.Networking != nil
+}
+
+func hasVolumes(r *record) bool {
+	return slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume })
 }
 
 // erase deletes what a marked container has left, and its row last. Of its
@@ -141,7 +168,7 @@ func (m *Module) erase(ctx context.Context, r *record, volumes bool) error {
 }
 
 func (m *Module) releaseVolumes(ctx context.Context, r *record, anonymous bool) error {
-	if !slices.ContainsFunc(r.Mounts, func(p mountPoint) bool { return p.Type == mount.TypeVolume }) {
+	if !hasVolumes(r) {
 		return nil
 	}
 	return m.volumes.Release(ctx, r.ID, anonymous)
@@ -172,16 +199,28 @@ func (m *Module) Prune(ctx context.Context, filters filter.Args) (deleted []stri
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, r := range list {
-		size, _ := m.writableSize(r)
-		err = m.removeContainer(ctx, r.ID, backend.ContainerRemove{})
-		if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or started meanwhile
-			continue
+	ctx = backend.WithOperation(ctx, backend.Operation(ctx)) // the same for all
+	sizes := map[string]int64{}
+	ids := make([]string, len(list))
+	for i, r := range list {
+		ids[i] = r.ID
+		sizes[r.ID], _ = m.writableSize(r)
+	}
+	for part := range slices.Chunk(ids, batch) {
+		done := m.removeBatch(ctx, part, removeOptions{})
+		for _, id := range part {
+			err, together := done[id]
+			if !together {
+				err = m.removeContainer(ctx, id, backend.ContainerRemove{})
+			}
+			if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or started meanwhile
+				continue
+			}
+			if err != nil {
+				return deleted, freed, err
+			}
+			deleted, freed = append(deleted, id), freed+uint64(sizes[id])
 		}
-		if err != nil {
-			return deleted, freed, err
-		}
-		deleted, freed = append(deleted, r.ID), freed+uint64(size)
 	}
 	if len(deleted) > 0 {
 		err = m.events.Append(events.Message{Type: events.ContainerEventType, Action: events.ActionPrune,

@@ -85,8 +85,9 @@ func TestAKilledRemovalLetsGoOfItsVolumes(t *testing.T) {
 	id := b.create(m, "half", &container.HostConfig{Binds: []string{"data:/data"}}, "true")
 	r, err := m.byID(t.Context(), id)
 	b.must(err)
-	if marked, err := m.markRemoving(t.Context(), r, true, false); err != nil || !marked {
-		t.Fatal(marked, err)
+	l := &leaving{record: r, waits: true, held: true}
+	if err := m.markRemoving(t.Context(), l); err != nil || !l.marked {
+		t.Fatal(l.marked, err)
 	}
 	if len(b.volumes.users["data"]) != 1 {
 		t.Fatalf("users before the sweep: %v", b.volumes.users)

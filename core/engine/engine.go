@@ -112,7 +112,7 @@ func (e *Engine) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.work.Add(1)
 		defer e.work.Done()
-		if r.Method == http.MethodDelete || strings.HasSuffix(r.URL.Path, "/prune") || strings.HasPrefix(r.URL.Path, "/nacre/trash") || r.URL.Path == "/nacre/images/remove" {
+		if r.Method == http.MethodDelete || strings.HasSuffix(r.URL.Path, "/prune") || strings.HasPrefix(r.URL.Path, "/nacre/trash") || strings.HasPrefix(r.URL.Path, "/nacre/") && strings.HasSuffix(r.URL.Path, "/remove") {
 			e.removing.Store(true)
 		}
 		next.ServeHTTP(w, r)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -52,6 +53,9 @@ func previewable(c *cobra.Command, docker *command.DockerCli) {
 		}
 		if name == "image rm" && len(args) > 1 && !cmd.Flags().Changed("platform") {
 			return removeImages(cmd, docker, args, *now)
+		}
+		if name == "container rm" && len(args) > 1 && !cmd.Flags().Changed("link") {
+			return removeContainers(cmd, docker, args, *now)
 		}
 		restore, err := asOneCommand(docker, *now)
 		if err != nil {
@@ -142,6 +146,52 @@ func removeImages(cmd *cobra.Command, docker *command.DockerCli, names []string,
 		fmt.Fprintln(docker.Err(), err)
 	}
 	return nil
+}
+
+// removeContainers is docker's `rm` for many containers, with one request for
+// all of them.
+func removeContainers(cmd *cobra.Command, docker *command.DockerCli, args []string, now bool) error {
+	set := func(name string) bool { return cmd.Flags().Lookup(name).Value.String() == "true" }
+	var names []string
+	for _, arg := range args {
+		if name := strings.Trim(arg, "/"); name != "" {
+			names = append(names, name)
+		}
+	}
+	req := Request{
+		Doing: "remove containers", Method: http.MethodPost, Path: "/nacre/containers/remove", Header: http.Header{},
+		Body: map[string]any{"Names": names, "Force": set("force"), "Volumes": set("volumes")},
+	}
+	if now {
+		req.Header.Set("Nacre-Now", "1")
+	}
+	body, err := Stream(cmd.Context(), docker.Client(), req)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	answers := json.NewDecoder(body)
+	var errs []error
+	for _, arg := range args {
+		if strings.Trim(arg, "/") == "" {
+			errs = append(errs, errors.New("container name cannot be empty"))
+			continue
+		}
+		var one struct {
+			Error    string
+			NotFound bool
+		}
+		switch err := answers.Decode(&one); {
+		case err != nil:
+			return errors.Join(append(errs, fmt.Errorf("%s: %w", req.Doing, err))...)
+		case one.NotFound && set("force"):
+		case one.Error != "":
+			errs = append(errs, errors.New("Error response from daemon: "+one.Error))
+		default:
+			fmt.Fprintln(docker.Out(), arg)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // removalRequest is what POST /nacre/removals/plan takes.
