@@ -57,6 +57,8 @@ require (
 	tags.cncf.io/container-device-interface v1.1.1
 )
 
+require github.com/moby/profiles/apparmor v0.1.0
+
 require (
 	cyphar.com/go-pathrs v0.2.6 // indirect
 	dario.cat/mergo v1.0.2 // indirect

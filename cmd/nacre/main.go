@@ -10,12 +10,15 @@ import (
 	"os"
 
 	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/nacre-sh/nacre/core/engine"
 )
 
 // version is set by the linker.
 var version = "unknown"
 
 func main() {
+	engine.RegisterHelpers()
 	if reexec.Init() { // the layer store runs this program again to unpack in a chroot
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/moby/moby/api/types/events"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -211,7 +212,8 @@ func (m *Module) execProcess(l live, req container.ExecCreateRequest) (*specs.Pr
 		return nil, err
 	}
 	s.Process.ConsoleSize = nil
-	return s.Process, nil
+	s.Process.ApparmorProfile = spec.AppArmorProfile(l.HostConfig, host) // the container's, also for a privileged one, as docker's
+	return s.Process, apparmor.Ensure(s.Process.ApparmorProfile)
 }
 
 // inRunning opens files of a running container's root. The root is entered as

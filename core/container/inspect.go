@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/storage"
 
+	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
 
@@ -35,6 +36,11 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 		ExecIDs: m.runningExecs(ctx, l), HostConfig: l.HostConfig, Config: l.Config, NetworkSettings: settings,
 		Mounts: mountPoints(l.Mounts), GraphDriver: m.graphDriver(l.record),
 	}
+	host, err := m.host()
+	if err != nil {
+		return res, err
+	}
+	res.AppArmorProfile = spec.AppArmorProfile(l.HostConfig, host)
 	if size {
 		rw, err := m.writableSize(l.record)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/container/layers"
 	"github.com/nacre-sh/nacre/core/container/spec"
@@ -48,6 +49,9 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 	}
 	s, err := spec.Build(in)
 	if err != nil {
+		return nil, err
+	}
+	if err := apparmor.Ensure(s.Process.ApparmorProfile); err != nil {
 		return nil, err
 	}
 	hc := r.HostConfig

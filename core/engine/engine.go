@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nacre-sh/nacre/core/api"
+	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/event"
 	"github.com/nacre-sh/nacre/core/store"
@@ -28,6 +29,10 @@ import (
 // closeGrace is how long Close waits for requests in work, whose contexts it
 // has cancelled.
 const closeGrace = 3 * time.Second
+
+// RegisterHelpers announces the parts of the engine that run as this program
+// again; main calls it before reexec.Init.
+func RegisterHelpers() { apparmor.Register() }
 
 // Options is what the program says to its engine. The zero value works.
 type Options struct {

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	units "github.com/docker/go-units"
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/backend"
 )
 
@@ -110,7 +110,10 @@ func (e *examination) security() {
 	} else {
 		e.good("security", "system calls are filtered")
 	}
-	if fileIs("/sys/module/apparmor/parameters/enabled", "Y") && !anyExists("/sbin/apparmor_parser", "/usr/sbin/apparmor_parser") {
+	switch {
+	case apparmor.HasDefault():
+		e.good("security", "AppArmor confines containers by profile %s", apparmor.Profile)
+	case apparmor.Enabled():
 		e.warn("security", "install it: apt-get install apparmor", "AppArmor is on, but apparmor_parser is missing: containers run without a profile")
 	}
 }
@@ -230,15 +233,6 @@ func (s *System) sources(ctx context.Context, e *examination) {
 	for _, w := range warnings {
 		e.warn("configuration", "", "%s", w)
 	}
-}
-
-func anyExists(paths ...string) bool {
-	for _, p := range paths {
-		if exists(filepath.Clean(p)) {
-			return true
-		}
-	}
-	return false
 }
 
 // lists tells whether a word is the last of a line of a file, as in /proc/filesystems.

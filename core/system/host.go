@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/moby/api/types/system"
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/apparmor"
 )
 
 // host is what the machine offers to containers.
@@ -65,6 +67,9 @@ func (h host) limits(info *system.Info) {
 
 func (h host) securityOptions() []string {
 	options := []string{}
+	if apparmor.HasDefault() {
+		options = append(options, "name=apparmor")
+	}
 	if exists("/proc/sys/kernel/seccomp/actions_avail") {
 		options = append(options, "name=seccomp,profile=builtin")
 	}

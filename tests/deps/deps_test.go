@@ -25,11 +25,12 @@ var modules = []string{"image", "container", "network", "volume", "build", "mirr
 
 func rules() []rule {
 	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access", "core/thread"}
-	shared = append(shared, "core/trash")
+	shared = append(shared, "core/trash", "core/apparmor")
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
 		{"core/thread", nil},
+		{"core/apparmor", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
 		{"core/config", []string{"core/backend"}},

@@ -8,6 +8,8 @@ import (
 
 	"github.com/moby/sys/capability"
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/apparmor"
 )
 
 // Host is what the machine allows.
@@ -18,6 +20,7 @@ type Host struct {
 
 	RecursiveReadOnly bool   // submounts can be made read-only with their mount (mount_setattr)
 	AppArmor          bool   // the kernel enforces its profiles
+	DefaultProfile    string // AppArmor's for containers; empty where there can be none
 	CgroupRoot        string // empty: /sys/fs/cgroup
 }
 
@@ -44,7 +47,10 @@ func ReadHost() (Host, error) {
 			h.Capabilities = append(h.Capabilities, "CAP_"+strings.ToUpper(c.String()))
 		}
 	}
-	h.AppArmor = appArmorEnabled()
+	h.AppArmor = apparmor.Enabled()
+	if apparmor.HasDefault() {
+		h.DefaultProfile = apparmor.Profile
+	}
 	h.Sysctls = map[string]bool{}
 	for _, name := range []string{sysctlPortStart, sysctlPingRange} {
 		if _, err := os.Stat("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {

@@ -210,11 +210,6 @@ func adaptSecurity(hc *container.HostConfig, host Host) (warnings []string) {
 	return warnings
 }
 
-func appArmorEnabled() bool {
-	content, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
-	return err == nil && strings.HasPrefix(string(content), "Y")
-}
-
 func selinuxEnabled() bool {
 	_, err := os.Stat("/sys/fs/selinux/enforce")
 	return err == nil

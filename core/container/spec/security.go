@@ -6,7 +6,10 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/profiles/seccomp"
+
+	"github.com/nacre-sh/nacre/core/apparmor"
 )
 
 // Paths of /proc and /sys that a container must not see, and those it must not
@@ -54,10 +57,23 @@ func (b *builder) security() error {
 		b.spec.Linux.ReadonlyPaths = hc.ReadonlyPaths
 	}
 	b.spec.Process.NoNewPrivileges = b.securityOption("no-new-privileges") == "true"
-	if p := b.securityOption("apparmor"); p != "" && p != "unconfined" && b.in.Host.AppArmor {
-		b.spec.Process.ApparmorProfile = p
-	}
+	b.spec.Process.ApparmorProfile = AppArmorProfile(hc, b.in.Host)
 	return b.seccomp()
+}
+
+// AppArmorProfile is the profile that a container runs under: the one that it
+// asks for, none if it is privileged, else docker's default. It is empty where
+// the kernel runs no AppArmor, or the default profile cannot be had.
+func AppArmorProfile(hc *container.HostConfig, host Host) string {
+	switch asked := securityOption(hc, "apparmor"); {
+	case !host.AppArmor:
+		return ""
+	case asked != "":
+		return asked
+	case hc.Privileged:
+		return apparmor.Unconfined
+	}
+	return host.DefaultProfile
 }
 
 // seccomp: the profile is computed last, because docker's depends on the
@@ -79,11 +95,13 @@ func (b *builder) seccomp() error {
 	return nil
 }
 
+func (b *builder) securityOption(name string) string { return securityOption(b.in.HostConfig, name) }
+
 // securityOption is the last value given for a --security-opt; an option
 // without a value counts as true.
-func (b *builder) securityOption(name string) string {
+func securityOption(hc *container.HostConfig, name string) string {
 	value := ""
-	for _, opt := range b.in.HostConfig.SecurityOpt {
+	for _, opt := range hc.SecurityOpt {
 		if n, v := splitSecurityOption(opt); n == name {
 			value = v
 		}

@@ -342,6 +342,30 @@ func TestSecurityOptions(t *testing.T) {
 	}
 }
 
+func TestTheAppArmorProfile(t *testing.T) {
+	with := Host{AppArmor: true, DefaultProfile: "docker-default"}
+	for _, c := range []struct {
+		host       Host
+		privileged bool
+		options    []string
+		want       string
+	}{
+		{host: with, want: "docker-default"},
+		{host: with, privileged: true, want: "unconfined"},
+		{host: with, options: []string{"apparmor=unconfined"}, want: "unconfined"},
+		{host: with, privileged: true, options: []string{"apparmor:mine"}, want: "mine"},
+		{host: with, options: []string{"apparmor="}, want: "docker-default"},
+		{host: Host{AppArmor: true}, want: ""}, // without the parser
+		{host: Host{AppArmor: true}, options: []string{"apparmor=mine"}, want: "mine"},
+		{host: Host{DefaultProfile: "docker-default"}, options: []string{"apparmor=mine"}, want: ""},
+	} {
+		hc := &container.HostConfig{Privileged: c.privileged, SecurityOpt: c.options}
+		if got := AppArmorProfile(hc, c.host); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 func TestValidateRefuses(t *testing.T) {
 	if err := Validate(&container.HostConfig{NetworkMode: network.NetworkBridge, RestartPolicy: container.RestartPolicy{Name: "no"}}, testHost); err != nil {
 		t.Fatalf("the plain case: %v", err)
