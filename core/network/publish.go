@@ -73,8 +73,9 @@ func (n *Networks) withRules(work func(*nftables.Conn) error) error {
 		return fmt.Errorf("open netlink for packet rules: %w", err)
 	}
 	// Right after a removal, to close the socket takes some 10 ms, with the
-	// kernel's lock on all rules held; a little later it costs nothing.
-	time.AfterFunc(settling, func() { conn.CloseLasting() })
+	// kernel's lock on all rules held; a little later it costs nothing. The time
+	// runs from the end of the work, which a slow machine may need seconds for.
+	defer time.AfterFunc(settling, func() { conn.CloseLasting() })
 	return work(conn)
 }
 
