@@ -3,14 +3,15 @@ package plugins
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/term"
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 // culprits match the errors that are about one word of the command line, the
@@ -75,6 +76,6 @@ func quoted(word string) (string, error) {
 
 // shownTo tells whether a writer is a person's terminal.
 func shownTo(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	out, ok := w.(io.Writer)
+	return ok && show.FileOf(out) != nil
 }

@@ -66,6 +66,8 @@ type Invocation struct {
 	Globals []string
 	// Interactive is true at the prompt, where questions may be asked and colours used.
 	Interactive bool
+	// Pager is the command that shows what is longer than the window; "": none.
+	Pager string
 	// Shell executes another line or command (aliases, scripts, xargs). Never nil.
 	Shell Shell
 	// Offer takes a way to mend the line that the command (args) failed in, to ask for after the line; false where nobody can be
@@ -74,6 +76,7 @@ type Invocation struct {
 
 	cleanup *cleanups
 	detach  func(release func())
+	streams func(out, errs io.Writer)
 }
 
 // cleanups is what an invocation has to undo. Its end may come from two sides:

@@ -47,6 +47,7 @@ func (e *SignalError) Status() int {
 // arguments and streams, prints the error and returns the exit status. The
 // shell outlives it: a panic of the command becomes an error message.
 func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
+	inv.streams = nil
 	inv.cleanup = &cleanups{} // a copy of another invocation has nothing of its own yet
 	inv.detach, _ = ctx.Value(detachKey{}).(func(func()))
 	defer inv.End()
@@ -70,6 +71,7 @@ func Execute(ctx context.Context, c *Command, inv *Invocation) (status int) {
 	}
 	root.SetOut(inv.Out)
 	root.SetErr(inv.Err)
+	withPager(root, inv)
 	return report(ctx, inv, root.ExecuteContext(context.WithValue(ctx, envKey{}, inv.Env)))
 }
 

@@ -109,6 +109,9 @@ func (s *Shell) exec(ctx context.Context, args []string) error {
 			inv.In, inv.Out, inv.Err, inv.Env, inv.Dir = hc.Stdin, hc.Stdout, hc.Stderr, env, hc.Dir
 			inv.Interactive = inv.Interactive && jobOf(ctx).stateNow() == jobForeground
 			inv.Offer = s.offerTo(jobOf(ctx), inv.In, inv.Out, inv.Err)
+			if inv.Interactive && s.options.Pager != nil {
+				inv.Pager = s.options.Pager(env)
+			}
 			return exitStatus(s.Exec(ctx, inv))
 		}
 	}

@@ -54,6 +54,8 @@ type Options struct {
 	Ask Ask
 	// Stops delivers Ctrl-Z while the shell itself has the terminal. May be nil.
 	Stops <-chan os.Signal
+	// Pager names the command that shows long output of a line that was typed, "" for none; it is given the line's environment. May be nil.
+	Pager func(env []string) string
 	// Above shows whole lines above the prompt, or where the cursor is when nothing is being typed; what jobs print behind
 	// the prompt goes there. Nil: Out.
 	Above io.Writer
@@ -130,6 +132,7 @@ func (s *Shell) Exec(ctx context.Context, inv *plugins.Invocation) int {
 func (s *Shell) Source(ctx context.Context, inv *plugins.Invocation, name string, text io.Reader) int {
 	o := s.options
 	o.In, o.Out, o.Err, o.Env, o.Dir, o.Globals = inv.In, inv.Out, inv.Err, inv.Env, inv.Dir, inv.Globals
+	o.Pager = nil // a script's output is no reading
 	if inv.Engine != nil {
 		o.Engine = inv.Engine
 	}

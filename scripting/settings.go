@@ -25,6 +25,8 @@ type Settings struct {
 	// Notify is how a line that has run for NotifyAfter or longer tells its end: "bell", "desktop", "" for not at all.
 	Notify      string
 	NotifyAfter time.Duration
+	// Pager is "auto", "never", or the command that shows what is longer than the window; "" says nothing.
+	Pager string
 	// NoOffers switches off the questions whether a line that failed shall be mended.
 	NoOffers bool
 
@@ -163,6 +165,7 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 		o.fail("offers", "true or false", offers)
 	}
 	notify, after := o.text("notify"), o.number("notify_after", int(notifyAfter.Seconds()))
+	pager := o.text("pager")
 	if err := o.done(); err != nil {
 		return 0, err
 	}
@@ -180,6 +183,9 @@ func (s *State) applySettings(L *lua.LState) (int, error) {
 	s.loading.settings.merge(prompt, right, transient, promptFn, rightFn, aliases, env)
 	if offers != lua.LNil {
 		s.loading.settings.NoOffers = offers == lua.LFalse
+	}
+	if pager != "" {
+		s.loading.settings.Pager = pager
 	}
 	if notify != "" {
 		set := s.loading.settings

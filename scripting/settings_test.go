@@ -56,6 +56,7 @@ func TestSettingsErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		`nacre.settings{promt = "x"}`:                           `did you mean prompt?`,
 		`nacre.settings{prompt = 3}`:                            `prompt`,
+		`nacre.settings{pager = true}`:                          `pager`,
 		`nacre.settings{notify = "loud"}`:                       `want bell, desktop or none`,
 		`nacre.settings{aliases = {["a b"] = "x"}}`:             `cannot be a command's name`,
 		`nacre.settings{transient_prompt = function() end}`:     `transient_prompt`,

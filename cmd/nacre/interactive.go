@@ -36,7 +36,7 @@ func (p *program) interactive(ctx context.Context, signals <-chan os.Signal) int
 	defer look.close()
 	shell, err := p.shell(signals, func(o *repl.Options) {
 		o.Terminal, o.Journal, o.Stops, o.Above = p.in, lines, p.stops, above
-		o.Startup, o.Ended, o.Ask = look.startup, look.ended, look.ask
+		o.Startup, o.Ended, o.Ask, o.Pager = look.startup, look.ended, look.ask, look.pager
 	})
 	if err != nil {
 		fmt.Fprintln(p.err, "nacre:", err)

@@ -154,6 +154,14 @@ func (l *look) startup() string {
 	return b.String()
 }
 
+// pager is the command for output that is longer than the window.
+func (l *look) pager(env []string) string {
+	l.mu.Lock()
+	setting := l.settings.Pager
+	l.mu.Unlock()
+	return plugins.ChoosePager(setting, func(name string) string { return plugins.LookupEnv(env, name) })
+}
+
 // ended is told about every line and job. A long one may ring.
 func (l *look) ended(e repl.Ended) {
 	l.mu.Lock()

@@ -121,6 +121,9 @@ func breakAt(first, rest string) int {
 	if strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, "->") { // of a published port
 		return len(first)
 	}
+	if arrow := len(first) - 1; arrow > 0 && first[arrow] == '-' && strings.HasPrefix(rest, ">") {
+		return arrow
+	}
 	if i := strings.LastIndexAny(first, " ,"); i > 0 {
 		return i + 1
 	}

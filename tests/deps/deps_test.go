@@ -42,6 +42,7 @@ func rules() []rule {
 		{"core/engine", []string{"core…"}},
 		{"core/registry/server", nil},
 		{"plugins/builtin", []string{"plugins", "plugins/show", "plugins/builtin…"}},
+		{"plugins", []string{"plugins", "plugins/show"}},
 		{"plugins/show", nil},
 		{"plugins/builtin/lua", []string{"plugins", "plugins/show", "plugins/builtin…", "scripting"}},
 		{"plugins/discover", []string{"plugins", "plugins/lua", "plugins/process"}},

@@ -186,3 +186,58 @@ func (w *world) command(t *testing.T, args ...string) *screen.Session {
 	cmd.Env, cmd.Dir = w.env, w.root
 	return screen.Start(t, cmd, 80, 24)
 }
+
+// Long output goes through the pager, and nothing else does. Leaving the pager
+// is no error, Ctrl-C in it is its own, Ctrl-Z stops it as any program.
+func pager(t *testing.T, w *world) {
+	defer w.once(t, "rm", "-f", "speaks")
+	w.once(t, "run", "-d", "--name", "speaks", w.image, "sh", "-c", "seq 1 5000")
+	w.once(t, "wait", "speaks")
+	s := w.open(t, "NACRE_PAGER=less")
+	paging := func(first string) {
+		t.Helper()
+		s.Until("the pager shows "+first, func() bool { return strings.HasPrefix(s.Screen(), first) && strings.HasSuffix(s.Screen(), "\n:") })
+	}
+	s.Send("clear; logs speaks\r")
+	paging("1\n2\n3\n")
+	s.Send("\x03") // less goes on; what is typed while it notices may be lost
+	s.Until("the end", func() bool {
+		s.Send("G")
+		return strings.HasSuffix(s.Screen(), "(END)")
+	})
+	s.Send("q")
+	s.Until("the prompt is back", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
+	s.Send("clear; inspect speaks\r")
+	paging("[\n    {\n")
+	s.Send("\x1a")
+	s.Contains("Stopped    inspect speaks")
+	s.Send("fg\r")
+	s.Until("the pager is back", func() bool { return strings.HasSuffix(s.Screen(), "\n:") })
+	s.Send("q")
+	s.Until("the prompt is back", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
+	s.Send("clear; echo status $?\r")
+	s.Want("status 0", p)
+	s.Send("clear; run --help\r")
+	paging("Usage:  nacre run")
+	s.Send("q")
+	s.Until("the prompt is back", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
+
+	// What fits is never paged; neither are pipes, loops' conditions, files, -f, other programs.
+	s.Send("clear; ps -a; logs --tail 5 speaks; logs speaks | wc -l; x=$(inspect speaks); logs -f speaks | tail -n 1\r")
+	ends(s, "4996\n4997\n4998\n4999\n5000\n5000\n5000")
+	s.Send("clear; export NACRE_PAGER='cat -n'; logs --tail 30 speaks\r")
+	ends(s, "    30  5000")
+	s.Send("clear; export NACRE_PAGER=never; logs speaks\r")
+	ends(s, "4999\n5000")
+	s.Send("clear; export NACRE_PAGER=no-such-program; logs speaks\r")
+	ends(s, "4999\n5000")
+	leave(s)
+
+	// One command from another shell has docker's output.
+	one := w.command(t, "logs", "speaks")
+	one.Wait()
+	<-one.Read()
+	if !strings.Contains(one.Output(), "\r\n5000\r\n") {
+		t.Error("logs of one command are not whole")
+	}
+}

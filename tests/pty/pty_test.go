@@ -63,6 +63,7 @@ func TestTerminal(t *testing.T) {
 		{"paste", paste},
 		{"login", login},
 		{"tables fit the window", tables},
+		{"long output has a pager", pager},
 		{"live stats", liveStats},
 		{"live stats are ended", statsEnds},
 		{"dumb", dumb},

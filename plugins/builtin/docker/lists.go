@@ -74,7 +74,11 @@ func windowOf(cmd *cobra.Command, docker *command.DockerCli) (w show.Window, ok 
 	if !out.IsTerminal() || asksForBytes(cmd) || formatOf(cmd, docker.ConfigFile()) != "" {
 		return w, false
 	}
-	w, ok = show.WindowAt(out.FD(), func(name string) string { return plugins.Getenv(cmd.Context(), name) })
+	fd := out.FD()
+	if behind := show.TerminalOf(cmd.Context()); behind != nil { // there is a page in front of it
+		fd = behind.Fd()
+	}
+	w, ok = show.WindowAt(fd, func(name string) string { return plugins.Getenv(cmd.Context(), name) })
 	if ok && w.Links != nil {
 		w.Links.Host = portHost(docker.Client().DaemonHost())
 	}

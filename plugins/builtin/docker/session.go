@@ -29,6 +29,7 @@ func prepare(t *tree, inv *plugins.Invocation) error {
 	if err := t.bind(in, orDiscard(inv.Out), orDiscard(inv.Err)); err != nil {
 		return err
 	}
+	inv.OnStreams(func(out, errs io.Writer) { t.rebind(orDiscard(out), orDiscard(errs)) })
 	return open(t.cli, inv)
 }
 

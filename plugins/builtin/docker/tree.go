@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 // tree is one of docker's commands around one DockerCli: fresh, for one
@@ -43,6 +44,16 @@ func (t *tree) bind(in io.ReadCloser, out, errs io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// rebind gives the tree other outputs. One in front of a terminal counts as that.
+func (t *tree) rebind(out, errs io.Writer) {
+	t.late.to = errs
+	_ = command.WithOutputStream(out)(t.cli) // neither option can fail
+	_ = command.WithErrorStream(errs)(t.cli)
+	if show.FileOf(out) != nil {
+		t.cli.Out().SetIsTerminal(true)
+	}
 }
 
 func (t *tree) forget() { plugins.ForgetCompletions(t.root) }
