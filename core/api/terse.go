@@ -2,9 +2,11 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
 
 	"github.com/nacre-sh/nacre/core/backend"
 )
@@ -15,7 +17,11 @@ import (
 // those of docker's lists:
 //
 //	GET /nacre/table/containers?all=&limit=&filters=   []terseContainer
-//	GET /nacre/table/images?all=&filters=              []terseImage
+//	GET /nacre/table/images?all=&filters=              a line for each
+//
+// Of images there may be ten thousand, and a prompt waits: they come as
+// tab-separated values, an image's id, its tags and its digests (names with
+// commas between), when it was made (Unix seconds) and its size in bytes.
 func (s *server) terseRoutes() []route {
 	return append(
 		when(s.Containers != nil, "running containers", []route{{"GET /nacre/table/containers", s.terseContainers}}),
@@ -31,14 +37,6 @@ type terseContainer struct {
 	Status  string
 	Ports   []container.PortSummary `json:",omitempty"`
 	Name    string                  // without slash
-}
-
-type terseImage struct {
-	ID      string
-	Tags    []string `json:",omitempty"`
-	Digests []string `json:",omitempty"` // as name@digest
-	Created int64    // Unix seconds
-	Size    int64    // bytes
 }
 
 func (s *server) terseContainers(w http.ResponseWriter, r *request) error {
@@ -71,9 +69,31 @@ func (s *server) terseImages(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	rows := make([]terseImage, len(list))
-	for i, img := range list {
-		rows[i] = terseImage{ID: img.ID, Tags: img.RepoTags, Digests: img.RepoDigests, Created: img.Created, Size: img.Size}
+	return writeImageLines(w, list)
+}
+
+const tabSeparated = "text/tab-separated-values"
+
+func writeImageLines(w http.ResponseWriter, list []image.Summary) error {
+	text := make([]byte, 0, 160*len(list))
+	names := func(names []string) {
+		text = append(text, '\t')
+		for i, name := range names {
+			if i > 0 {
+				text = append(text, ',')
+			}
+			text = append(text, name...)
+		}
 	}
-	return writeJSON(w, http.StatusOK, rows)
+	for _, img := range list {
+		text = append(text, img.ID...)
+		names(img.RepoTags)
+		names(img.RepoDigests)
+		text = strconv.AppendInt(append(text, '\t'), img.Created, 10)
+		text = strconv.AppendInt(append(text, '\t'), img.Size, 10)
+		text = append(text, '\n')
+	}
+	w.Header().Set("Content-Type", tabSeparated)
+	_, err := w.Write(text)
+	return err
 }

@@ -38,7 +38,7 @@ func TestTerseLists(t *testing.T) {
 	for path, want := range map[string]string{
 		"/nacre/table/containers?all=1&limit=3&filters=" + url.QueryEscape(`{"name":{"w":true}}`): `[{"ID":"c1","Image":"busybox","ImageID":"sha256:1","Command":"sh","Created":7,"Status":"Up 2 hours",` +
 			`"Ports":[{"IP":"127.0.0.1","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}],"Name":"web"}]`,
-		"/nacre/table/images": `[{"ID":"sha256:1","Tags":["busybox:latest"],"Digests":["busybox@sha256:2"],"Created":7,"Size":9}]`,
+		"/nacre/table/images": "sha256:1\tbusybox:latest\tbusybox@sha256:2\t7\t9",
 	} {
 		if resp, body := send(t, c, "GET", path, ""); resp.StatusCode != 200 || body != want {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, body)

@@ -1,19 +1,19 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/command/formatter"
-	"github.com/docker/cli/cli/command/formatter/tabwriter"
 	"github.com/docker/cli/opts"
+	"github.com/mattn/go-runewidth"
 	"github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -145,16 +145,6 @@ func (f listFlags) query() (url.Values, error) {
 	return query, nil
 }
 
-// terse reads a list of nacre's own from the embedded engine.
-func terse[T any](ctx context.Context, docker *command.DockerCli, what string, flags listFlags) (list []T, err error) {
-	query, err := flags.query()
-	if err != nil {
-		return nil, err
-	}
-	err = Ask(ctx, docker.Client(), Request{Doing: "list " + what, Method: http.MethodGet, Path: "/nacre/table/" + what, Query: query}, &list)
-	return list, err
-}
-
 // ids keeps of a table what -q shows.
 func ids(rows [][]string) [][]string {
 	column := slices.Index(rows[0], formatter.ContainerIDHeader)
@@ -170,28 +160,60 @@ func ids(rows [][]string) [][]string {
 
 // writeTable lays rows out as docker does; a plain list of ids has no columns.
 func writeTable(out io.Writer, rows [][]string, plain bool) error {
-	var text bytes.Buffer
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				text.WriteByte('\t')
-			}
-			text.WriteString(cell)
-		}
-		text.WriteByte('\n')
-	}
+	var text []byte
 	if plain {
-		_, err := out.Write(text.Bytes())
-		return err
+		for _, row := range rows {
+			text = append(append(text, strings.Join(row, "\t")...), '\n')
+		}
+	} else {
+		text = columns(rows)
 	}
-	var table bytes.Buffer // a tabwriter writes cell by cell
-	w := tabwriter.NewWriter(&table, 10, 1, 3, ' ', 0)
-	if _, err := w.Write(text.Bytes()); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := out.Write(table.Bytes())
+	_, err := out.Write(text)
 	return err
+}
+
+// Of docker's tables: the least width of a column, and what lies between two.
+const (
+	minColumn = 10
+	between   = 3
+)
+
+// columns is what docker's tabwriter makes of rows of equal length, whose
+// cells have neither tabs nor line ends. That writer takes each cell for
+// something to be parsed.
+func columns(rows [][]string) []byte {
+	if len(rows) == 0 {
+		return nil
+	}
+	last := len(rows[0]) - 1
+	widths := make([]int, last)
+	line := 0
+	for i := range widths {
+		widths[i] = minColumn
+		for _, row := range rows {
+			widths[i] = max(widths[i], cellWidth(row[i])+between)
+		}
+		line += widths[i]
+	}
+	text := make([]byte, 0, (line+16)*len(rows))
+	for _, row := range rows {
+		for i, cell := range row[:last] {
+			text = append(text, cell...)
+			for range widths[i] - cellWidth(cell) {
+				text = append(text, ' ')
+			}
+		}
+		text = append(append(text, row[last]...), '\n')
+	}
+	return text
+}
+
+// cellWidth is what a cell takes on a terminal.
+func cellWidth(cell string) int {
+	for i := range len(cell) {
+		if cell[i] >= utf8.RuneSelf {
+			return runewidth.StringWidth(cell)
+		}
+	}
+	return len(cell)
 }
