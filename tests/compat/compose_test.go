@@ -139,7 +139,7 @@ func TestCompose(t *testing.T) {
 	})
 	c.run(nil, "stop", "-t", "0")
 	if left := append(c.of("web"), c.of("db")...); len(left) > 0 {
-		t.Errorf("after stop run %v", left)
+		t.Errorf("after stop run %v:\n%s", left, docker.ok("ps", "-a"))
 	}
 	c.run(nil, "down", "-v", "-t", "0")
 	c.want("", "containers after down", docker.ok("ps", "-aq", "-f", label))

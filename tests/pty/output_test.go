@@ -1,7 +1,7 @@
 package pty
 
 import (
-	"os"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -155,7 +155,10 @@ func statsEnds(t *testing.T, w *world) {
 
 	socket := filepath.Join(w.root, "stats.sock")
 	serve := w.command(t, "serve", "-H", "unix://"+socket)
-	serve.Until("it serves", func() bool { _, err := os.Stat(socket); return err == nil })
+	serve.Until("it serves", func() bool {
+		conn, err := net.Dial("unix", socket)
+		return err == nil && conn.Close() == nil
+	})
 	s = w.command(t, "-H", "unix://"+socket, "stats")
 	s.Contains("m memory")
 	if err := unix.Kill(serve.Pid(), unix.SIGTERM); err != nil {
