@@ -274,8 +274,8 @@ func TestRandomPortsAndRanges(t *testing.T) {
 		if len(b) == 1 {
 			fmt.Sscan(b[0].HostPort, &got)
 		}
-		if got < int(first) || got > int(last) {
-			t.Errorf("%s: bound to %v, want one port between %d and %d", port, b, first, last)
+		if got < int(first) || got <= int(last) && last < 65535 {
+			t.Errorf("%s: bound to %v, want one port above %d, the last that programs get", port, b, last)
 		}
 	}
 	if a, b := out.Settings.Ports[network.MustParsePort("81/tcp")], out.Settings.Ports[network.MustParsePort("82/tcp")]; a[0].HostPort != "9001" || b[0].HostPort != "9002" {

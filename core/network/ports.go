@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"slices"
@@ -154,10 +155,10 @@ func (t *portTable) allocate(requests []portRequest, ep *endpoint) error {
 // choose returns the first port of the request's range that nobody has on any
 // of the addresses; for a range of one, why it is not free.
 func (t *portTable) choose(r portRequest, ips []netip.Addr) (uint16, error) {
-	first, last := r.ports.Start(), r.ports.End()
 	if r.ports.IsZero() {
-		first, last = ephemeralPorts()
+		return t.chooseAny(r.container.Proto(), ips)
 	}
+	first, last := r.ports.Start(), r.ports.End()
 	for port := int(first); port <= int(last); port++ {
 		err := t.probeAll(r.container.Proto(), ips, uint16(port))
 		if err == nil {
@@ -168,6 +169,28 @@ func (t *portTable) choose(r portRequest, ips []netip.Addr) (uint16, error) {
 		}
 	}
 	return 0, errdefs.ErrConflict.WithMessage(fmt.Sprintf("Bind for %s:%d-%d failed: all ports are allocated", ips[0], first, last))
+}
+
+// chooseAny returns a free port where any will do: above those that the kernel
+// gives out while there are some. No process holds a published port, so a
+// program that got it by chance would be cut off. It begins anywhere, because
+// other engines of this machine choose in the same way and cannot be asked.
+func (t *portTable) chooseAny(proto network.IPProtocol, ips []netip.Addr) (uint16, error) {
+	first, last := ephemeralPorts()
+	for _, bounds := range [][2]int{{int(last) + 1, 65535}, {int(first), int(last)}} {
+		n := bounds[1] - bounds[0] + 1
+		if n <= 0 {
+			continue
+		}
+		start := rand.IntN(n)
+		for i := range n {
+			port := uint16(bounds[0] + (start+i)%n)
+			if err := t.probeAll(proto, ips, port); err == nil || !errdefs.IsConflict(err) {
+				return port, err
+			}
+		}
+	}
+	return 0, errdefs.ErrConflict.WithMessage(fmt.Sprintf("Bind for %s failed: all ports from %d on are allocated", ips[0], first))
 }
 
 func (t *portTable) probeAll(proto network.IPProtocol, ips []netip.Addr, port uint16) error {
@@ -262,7 +285,7 @@ func socketAddress(at netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 }
 
-// ephemeralPorts is the range that the kernel gives out by itself, where docker too looks for random ports.
+// ephemeralPorts is the range that the kernel gives out by itself.
 func ephemeralPorts() (first, last uint16) {
 	raw, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err == nil {
