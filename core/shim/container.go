@@ -41,28 +41,29 @@ type container struct {
 	netns string
 	io    *streams
 
-	oomScore int // what this process had before it was protected
-	mu       sync.Mutex
-	state    shimapi.State
-	start    *shimapi.Start // nil until a start is asked for
-	hold     *hold
-	released bool // a held start goes on once
-	worker   *worker
-	mounted  <-chan error // of the root, until the first launch has waited for it
-	rc       *runtime.Container
-	init     *runtime.Process
-	policy   restartPolicy
-	execs    execs
-	joined   []*os.File // namespaces of other containers, held for restarts
-	health   health
-	name     atomic.Pointer[string] // in events; set before the first
-	events   *event.Log
-	stop     chan struct{} // closed by the first Kill that means the end
-	size     shimapi.Resize
-	waiters  waiters
-	last     *shimapi.Exit      // of the run that ended last
-	ended    chan struct{}      // closed when everything is cleaned up
-	placed   context.CancelFunc // ends warmUp: the first init has its cgroup
+	oomScore  int // what this process had before it was protected
+	mu        sync.Mutex
+	state     shimapi.State
+	start     *shimapi.Start // nil until a start is asked for
+	hold      *hold
+	released  bool // a held start goes on once
+	worker    *worker
+	mounted   <-chan error // of the root, until the first launch has waited for it
+	unmounted bool
+	rc        *runtime.Container
+	init      *runtime.Process
+	policy    restartPolicy
+	execs     execs
+	joined    []*os.File // namespaces of other containers, held for restarts
+	health    health
+	name      atomic.Pointer[string] // in events; set before the first
+	events    *event.Log
+	stop      chan struct{} // closed by the first Kill that means the end
+	size      shimapi.Resize
+	waiters   waiters
+	last      *shimapi.Exit      // of the run that ended last
+	ended     chan struct{}      // closed when everything is cleaned up
+	placed    context.CancelFunc // ends warmUp: the first init has its cgroup
 }
 
 func newContainer(b shimapi.Bind, netns string) *container {
@@ -372,6 +373,9 @@ func (c *container) finish(exit *shimapi.Exit) {
 	exit.Execs = c.execs.states()
 	c.state.Status, c.state.Pid, c.last = shimapi.StatusExited, 0, exit
 	c.mu.Unlock()
+	if c.start.AutoRemove { // the engine deletes it at once; deleting what is mounted, both would spin in the kernel
+		c.unmount()
+	}
 	if err := writeJSON(filepath.Join(c.bind.StateDir, shimapi.ExitFile), exit); err != nil {
 		warnf("save the container's exit: %v", err)
 	}
@@ -393,9 +397,7 @@ func (c *container) cleanUp() {
 			warnf("%v", err)
 		}
 	}
-	if err := c.worker.do(func() error { return unmountRoot(c.start.Rootfs.Target) }); err != nil && c.init != nil {
-		warnf("%v", err)
-	}
+	c.unmount()
 	c.worker.close()
 	if c.start.AutoRemove {
 		for _, dir := range []string{c.start.Rootfs.Upper, c.start.Rootfs.Work} {
@@ -406,6 +408,17 @@ func (c *container) cleanUp() {
 	}
 	if c.io.log != nil {
 		c.io.log.close()
+	}
+}
+
+// unmount lets go of the root, once.
+func (c *container) unmount() {
+	if c.unmounted {
+		return
+	}
+	c.unmounted = true
+	if err := c.worker.do(func() error { return unmountRoot(c.start.Rootfs.Target) }); err != nil && c.init != nil {
+		warnf("%v", err)
 	}
 }
 
