@@ -14,6 +14,7 @@ import (
 	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim"
 	_ "github.com/nacre-sh/nacre/core/shim/tinyinit" // takes over when the program is called docker-init
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // init is libcontainer's re-exec hook: in a container's first process nothing
@@ -25,6 +26,7 @@ import (
 func init() {
 	goruntime.LockOSThread()
 	if len(os.Args) > 1 && os.Args[1] == "init" {
+		thread.SetSlack(thread.UsualSlack) // of this thread, which becomes the container's process
 		runtime.Init()
 	}
 }
@@ -34,6 +36,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "nacre-shim is started by nacre and is of no use alone")
 		os.Exit(2)
 	}
+	os.Setenv("GOMAXPROCS", "1") // which libcontainer hands to its init
+	thread.CalmMonitor()
 	if err := shim.Run(context.Background(), os.NewFile(3, "control")); err != nil {
 		fmt.Fprintln(os.Stderr, "nacre-shim:", err)
 		os.Exit(1)

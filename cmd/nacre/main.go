@@ -12,6 +12,7 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/nacre-sh/nacre/core/engine"
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // version is set by the linker.
@@ -32,6 +33,9 @@ func run(words []string, in, out, errs *os.File) int {
 	o, err := parseOptions(words)
 	if err != nil {
 		return usageError(errs, err)
+	}
+	if len(o.words) > 0 { // one command: it lives for some milliseconds
+		thread.CalmMonitor()
 	}
 	ctx, signals, stops, end := listen(context.Background(), in)
 	defer end()

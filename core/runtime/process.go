@@ -13,6 +13,8 @@ import (
 	"github.com/opencontainers/runc/libcontainer/utils"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // Stdio is where a process's streams go: the container's ends of pipes (nil:
@@ -51,7 +53,7 @@ func (c *native) run(p *specs.Process, stdio Stdio, start func(*libcontainer.Pro
 	} else {
 		setFiles(lp, stdio)
 	}
-	if err := start(lp); err != nil {
+	if err := startCalm(lp, start); err != nil {
 		return nil, err
 	}
 	proc := &Process{handle: lp}
@@ -63,6 +65,14 @@ func (c *native) run(p *specs.Process, stdio Stdio, start func(*libcontainer.Pro
 		return nil, err
 	}
 	return proc, nil
+}
+
+// startCalm starts a process whose Go runtime does not wake up all the time
+// while it makes the container; main gives the container's process its usual slack back.
+func startCalm(lp *libcontainer.Process, start func(*libcontainer.Process) error) error {
+	thread.SetSlack(thread.CalmSlack)
+	defer thread.SetSlack(thread.UsualSlack)
+	return start(lp)
 }
 
 // kill ends a process that is of no use, and waits for its end.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // newNetNS makes a network namespace with its loopback up. The shim itself
@@ -77,7 +79,8 @@ type job struct {
 func newWorker() *worker {
 	w := &worker{jobs: make(chan job)}
 	go func() {
-		runtime.LockOSThread() // and no unlock, see newNetNS
+		runtime.LockOSThread()             // and no unlock, see newNetNS
+		thread.SetSlack(thread.UsualSlack) // what is forked here begins like every process
 		broken := privateMounts()
 		for j := range w.jobs {
 			if broken != nil {

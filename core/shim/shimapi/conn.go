@@ -1,6 +1,7 @@
 package shimapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,29 +107,69 @@ func ReadRequest(r io.Reader) (*Request, error) {
 }
 
 // readReply reads one line and not a byte more: what follows it may be a stream.
-func readReply(r io.Reader) (*Reply, error) {
-	line := make([]byte, 0, 128)
-	var b [1]byte
-	for len(line) < maxLine {
-		if _, err := io.ReadFull(r, b[:]); err != nil {
+func readReply(conn *net.UnixConn) (*Reply, error) {
+	line, err := readLine(conn)
+	if err != nil {
+		return nil, err
+	}
+	var reply Reply
+	if err := json.Unmarshal(line, &reply); err != nil {
+		return nil, fmt.Errorf("read the shim's answer: %w", err)
+	}
+	return &reply, nil
+}
+
+// readLine looks at what has come before it takes it, up to the line's end.
+func readLine(conn *net.UnixConn) ([]byte, error) {
+	var line []byte
+	for chunk := make([]byte, 4096); len(line) < maxLine; {
+		n, err := peek(conn, chunk)
+		if err != nil {
 			return nil, err
 		}
-		if b[0] != '\n' {
-			line = append(line, b[0])
-			continue
+		end := bytes.IndexByte(chunk[:n], '\n')
+		if end >= 0 {
+			n = end + 1
 		}
-		var reply Reply
-		if err := json.Unmarshal(line, &reply); err != nil {
-			return nil, fmt.Errorf("read the shim's answer: %w", err)
+		if _, err := io.ReadFull(conn, chunk[:n]); err != nil {
+			return nil, err
 		}
-		return &reply, nil
+		line = append(line, chunk[:n]...)
+		if end >= 0 {
+			return line, nil
+		}
 	}
 	return nil, errors.New("read the shim's answer: the line is too long")
 }
 
+// peek waits for bytes and leaves them where they are; io.EOF when none will come.
+func peek(conn *net.UnixConn, b []byte) (n int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Read(func(fd uintptr) bool {
+		for {
+			n, _, err = unix.Recvfrom(int(fd), b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			if !errors.Is(err, unix.EINTR) {
+				return !errors.Is(err, unix.EAGAIN)
+			}
+		}
+	})
+	switch {
+	case waited != nil:
+		return 0, waited
+	case err != nil:
+		return 0, os.NewSyscallError("recvfrom", err)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
 // exchange sends a request and reads the answer; it gives up when the context
 // ends. The connection is usable afterwards unless an error came.
-func exchange(ctx context.Context, conn net.Conn, req *Request) (*Reply, error) {
+func exchange(ctx context.Context, conn *net.UnixConn, req *Request) (*Reply, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if err := WriteLine(conn, req); err != nil {

@@ -82,7 +82,10 @@ func Spawn(ctx context.Context, binary string) (*Idle, error) {
 	defer theirs.Close()
 	cmd := exec.Command(binary, "shim")
 	cmd.Dir = "/" // hold no other folder's file system busy
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Env = []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"GOMAXPROCS=2", // enough, whatever the machine has; each costs memory, and the runtime need not ask the cgroups
+	}
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal of our terminal reaches it
 	if err := cmd.Start(); err != nil {
@@ -115,17 +118,10 @@ func controlPair() (ours *net.UnixConn, theirs *os.File, err error) {
 
 func (i *Idle) readHello() {
 	defer close(i.ready)
-	line := make([]byte, 0, 256)
-	var b [1]byte
-	for {
-		if _, err := i.control.Read(b[:]); err != nil {
-			i.err = fmt.Errorf("start %s: it ended before it was ready: %w", i.cmd.Path, err)
-			return
-		}
-		if b[0] == '\n' {
-			break
-		}
-		line = append(line, b[0])
+	line, err := readLine(i.control)
+	if err != nil {
+		i.err = fmt.Errorf("start %s: it ended before it was ready: %w", i.cmd.Path, err)
+		return
 	}
 	if err := json.Unmarshal(line, &i.hello); err != nil {
 		i.err = fmt.Errorf("start %s: read its first line: %w", i.cmd.Path, err)
