@@ -1,4 +1,4 @@
-// Package thread runs work that changes the namespaces or the root folder of
+// Package thread knows of the threads below goroutines. It runs work that changes the namespaces or the root folder of
 // the thread it runs on, which Go would otherwise give to other goroutines.
 package thread
 

@@ -51,9 +51,9 @@ func rules() []rule {
 		{"scripting", []string{"plugins", "scripting…"}},
 		{"repl", []string{"repl…", "plugins", "plugins/show"}},
 		{"cmd/nacre-registry", []string{"core/registry/server"}},
-		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…"}},
+		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…", "core/thread"}},
 		{"cmd/nacre-resolver", []string{"core/network/resolver/server"}},
-		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config"}},
+		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config", "core/thread"}},
 	}
 	for _, m := range modules {
 		list = append(list, rule{"core/" + m, append([]string{"core/" + m + "…", "core/shim/shimapi", "core/shim/sweep"}, shared...)})
