@@ -218,9 +218,9 @@ func (p *preview) of(ctx context.Context, path string) string {
 	case "rm", "kill", "stop", "restart":
 		return p.containers(ctx, path)
 	case "volume rm":
-		return p.names(ctx, volumes, "volume")
+		return p.named(ctx, volumes, "volume")
 	case "network rm":
-		return p.names(ctx, networks, "network")
+		return p.named(ctx, networks, "network")
 	}
 	if given(p.parts, "--filter") {
 		return "" // what it chooses is the engine's to know
@@ -290,66 +290,6 @@ func (p *preview) containers(ctx context.Context, path string) string {
 		running += " (refused without -f)"
 	}
 	return join(counted(len(hit), "container"), running, some(missing, "not there")) + listing(names)
-}
-
-func (p *preview) names(ctx context.Context, k kind, what string) string {
-	p.e.need(ctx, k)
-	known := map[string]bool{}
-	for _, n := range p.e.namedList(k) {
-		known[n.Name] = true
-		if k == networks {
-			known[n.ID] = true
-			known[n.ID[:min(shortID, len(n.ID))]] = true
-		}
-	}
-	there, missing := 0, 0
-	for _, a := range p.parts {
-		switch {
-		case a.flag:
-		case known[a.text]:
-			there++
-		default:
-			missing++
-		}
-	}
-	if there == 0 {
-		return nothing(missing)
-	}
-	return join(counted(there, what), some(missing, "not there"))
-}
-
-// prune says what can be counted before: containers that do not run, images that nothing uses.
-func (p *preview) prune(ctx context.Context, path string) string {
-	p.e.need(ctx, containers)
-	p.e.need(ctx, images)
-	stoppedOnes, used := 0, map[string]bool{}
-	for _, c := range p.e.containerList() {
-		if stopped.fits(c.State) || c.State == "dead" {
-			stoppedOnes++
-		}
-		if path != "system prune" || !stopped.fits(c.State) { // those go first, and use nothing then
-			used[c.ImageID] = true
-		}
-	}
-	all := given(p.parts, "-a", "--all")
-	n, size := 0, int64(0)
-	for _, i := range p.e.imageList() {
-		if named := len(i.RepoTags) > 0 && i.RepoTags[0] != "<none>:<none>"; !used[i.ID] && (all || !named) {
-			n++
-			size += i.Size
-		}
-	}
-	switch path {
-	case "container prune":
-		return counted(stoppedOnes, "stopped container")
-	case "image prune":
-		return join(counted(n, "unused image"), sizeText(size, n))
-	case "system prune":
-		return join(counted(stoppedOnes, "stopped container"), counted(n, "unused image"), sizeText(size, n), "unused networks")
-	case "system reset":
-		return join("everything: "+counted(len(p.e.containerList()), "container"), counted(len(p.e.imageList()), "image"), "volumes and networks")
-	}
-	return ""
 }
 
 func counted(n int, what string) string {

@@ -48,6 +48,23 @@ func previewAndColours(t *testing.T, w *world) {
 	s.Until("the preview", func() bool { return previewForm.MatchString(s.Screen()) })
 	s.Send("\x15rm doomed")
 	s.Contains("\n→ 1 container: doomed")
+	s.Send("\x15container prune")
+	s.Contains("\n→ 1 stopped container: doomed")
+	w.once(t, "-c", "volume create kept; volume create spare; network create lonely; create --name holds -v kept:/k "+w.image)
+	for line, want := range map[string]string{
+		"volume rm kept spare nope": "2 volumes, 1 in use (refused), 1 not there: kept, spare",
+		"volume prune":              "0 unused volumes",
+		"volume prune -a":           "1 unused volume: spare",
+		"network rm lonely bridge":  "2 networks, 1 in use or built in (refused): lonely, bridge",
+		"network prune -f":          "1 unused network: lonely",
+		"system prune":              "2 stopped containers, 0 unused images, 1 unused network",
+		"system prune --volumes":    "2 stopped containers, 0 unused images, 1 unused network, nameless volumes",
+	} {
+		s.Send("\x15" + line)
+		s.Contains("\n→ " + want)
+	}
+	s.Send("\x15")
+	w.once(t, "-c", "rm holds; volume rm kept spare; network rm lonely")
 	s.Send("\x15run bb")
 	s.Contains(p + "run bb")
 	missing, there := s.Foreground(12, 0), s.Foreground(8, 0)
