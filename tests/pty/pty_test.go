@@ -66,6 +66,9 @@ func TestTerminal(t *testing.T) {
 		{"long output has a pager", pager},
 		{"live stats", liveStats},
 		{"live stats are ended", statsEnds},
+		{"kinds of terminals", kinds},
+		{"slow line", slowLine},
+		{"in tmux", inTmux},
 		{"dumb", dumb},
 		{"terminated", terminated},
 	} {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
@@ -26,12 +27,36 @@ type Session struct {
 	done chan struct{} // nothing comes any more
 	ends chan error    // the program's end
 
+	slow  Slow
+	sends chan sent // keys on their way, where that takes time
+
 	mu  sync.Mutex
 	raw []byte // everything that came
 }
 
+// Slow is a line as of a slow ssh: the terminal's other end reads pieces of so
+// many bytes with a pause after each, and keys are under way for a while.
+type Slow struct {
+	Piece          int
+	Pause, Latency time.Duration
+}
+
+type sent struct {
+	text   string
+	arrive time.Time
+}
+
+// StartSlow is Start on a slow line.
+func StartSlow(t testing.TB, cmd *exec.Cmd, cols, rows int, slow Slow) *Session {
+	return start(t, cmd, cols, rows, slow)
+}
+
 // Start starts a program at a terminal of cols columns. It ends with the test.
 func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Session {
+	return start(t, cmd, cols, rows, Slow{})
+}
+
+func start(t testing.TB, cmd *exec.Cmd, cols, rows int, slow Slow) *Session {
 	t.Helper()
 	ptmx, tty, err := pty.Open()
 	if err != nil {
@@ -40,7 +65,7 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Session {
 	if err := setSize(ptmx, cols, rows); err != nil {
 		t.Fatal(err)
 	}
-	s := &Session{t: t, pty: ptmx, tty: tty, cmd: cmd, done: make(chan struct{}), ends: make(chan error, 1)}
+	s := &Session{slow: slow, t: t, pty: ptmx, tty: tty, cmd: cmd, done: make(chan struct{}), ends: make(chan error, 1)}
 	s.term = vt10x.New(vt10x.WithSize(cols, rows), vt10x.WithWriter(ptmx))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
@@ -49,6 +74,10 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Session {
 	}
 	go func() { s.ends <- cmd.Wait() }()
 	go s.read()
+	if slow.Latency > 0 {
+		s.sends = make(chan sent, 1000)
+		go s.sendLate()
+	}
 	t.Cleanup(s.stop)
 	return s
 }
@@ -73,19 +102,53 @@ func setSize(ptmx *os.File, cols, rows int) error {
 func (s *Session) read() {
 	defer close(s.done)
 	buf := make([]byte, 32<<10)
+	if s.slow.Piece > 0 {
+		buf = buf[:s.slow.Piece]
+	}
+	var rest []byte // a character that has not come as a whole: the screen does not wait for it
 	for {
 		n, err := s.pty.Read(buf)
 		s.mu.Lock()
 		s.raw = append(s.raw, buf[:n]...)
 		s.mu.Unlock()
-		_, _ = s.term.Write(buf[:n])
+		whole := append(rest, buf[:n]...)
+		cut := wholeRunes(whole)
+		_, _ = s.term.Write(whole[:cut])
+		rest = append([]byte(nil), whole[cut:]...)
 		if err != nil {
 			return
+		}
+		time.Sleep(s.slow.Pause)
+	}
+}
+
+// wholeRunes is the length of the text without a last character that is incomplete.
+func wholeRunes(b []byte) int {
+	for i := len(b) - 1; i >= 0 && i >= len(b)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(b[i]) {
+			if utf8.FullRune(b[i:]) {
+				break
+			}
+			return i
+		}
+	}
+	return len(b)
+}
+
+// sendLate brings keys to the program, each burst after the line's latency.
+func (s *Session) sendLate() {
+	for keys := range s.sends {
+		time.Sleep(time.Until(keys.arrive))
+		if _, err := s.pty.WriteString(keys.text); err != nil {
+			return // the session has ended
 		}
 	}
 }
 
 func (s *Session) stop() {
+	if s.sends != nil {
+		close(s.sends)
+	}
 	_ = s.cmd.Process.Kill() // gone already is fine
 	s.tty.Close()
 	s.pty.Close()
@@ -109,6 +172,10 @@ func (s *Session) Wait() {
 
 func (s *Session) Send(keys string) {
 	s.t.Helper()
+	if s.sends != nil {
+		s.sends <- sent{keys, time.Now().Add(s.slow.Latency)}
+		return
+	}
 	stuck := time.AfterFunc(time.Minute, func() {
 		_ = s.cmd.Process.Signal(unix.SIGABRT) // shows where it hangs
 		time.Sleep(200 * time.Millisecond)
