@@ -26,7 +26,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --rerun-fails=2 --rerun-fails-max-failures=10 \
 	--rerun-fails-report=$(GOBIN)/reruns.txt
 
-.PHONY: run build programs test lint bench fuzz fuzz-parsers conformance install clean deps-%
+.PHONY: shots run build programs test lint bench fuzz fuzz-parsers conformance install clean deps-%
 
 run: deps-tour build
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(GOBIN)/nacre; else exec go run ./tests/tour -nacre $(GOBIN)/nacre; fi
@@ -77,6 +77,10 @@ conformance: build
 	trap 'kill $$pid; wait $$pid; rm -rf $$dir' EXIT; \
 	until addr=$$(grep -o '127[.]0[.]0[.]1:[0-9]*' $$dir/out); do kill -0 $$pid || exit 1; sleep 0.1; done; \
 	cd $$dir && OCI_REGISTRY=$$addr OCI_TLS=disabled OCI_VERSION=1.1 OCI_DATA_SHA512=false go run $(CONFORMANCE)
+
+# The pictures of the README, drawn from the real thing; look at them before they are committed.
+shots: deps-test build
+	NACRE_TEST_BIN=$(GOBIN) GOFLAGS=$(GOFLAGS),shots go test -count=1 ./tests/shots -run '^TestShots$$'
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre

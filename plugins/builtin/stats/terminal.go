@@ -93,7 +93,7 @@ func (s *screen) keys(stop, more <-chan struct{}) (keys <-chan string, done <-ch
 				close(typed)
 				return
 			}
-			if ok && !(give(typed, text, stop) && take(more, stop)) {
+			if ok && !(give(typed, text, stop) && await(more, stop)) {
 				return
 			}
 		}
@@ -119,7 +119,7 @@ func give(to chan<- string, text string, stop <-chan struct{}) bool {
 	}
 }
 
-func take(from, stop <-chan struct{}) bool {
+func await(from, stop <-chan struct{}) bool {
 	select {
 	case <-from:
 		return true

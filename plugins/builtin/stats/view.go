@@ -33,6 +33,7 @@ type column struct {
 	by      order
 	width   int
 	left    bool
+	grows   bool // takes what room is left
 	cell    func(s *series, now sample, known bool, width int) string
 	colour  func(now sample) string
 }
@@ -40,7 +41,8 @@ type column struct {
 // Widths of columns.
 const (
 	nameLeast, nameMost   = 6, 32
-	sparkLeast, sparkMost = 8, 30
+	sparkLeast, sparkMost = 10, 30
+	sparkGood             = 20 // so wide before less important columns come in
 )
 
 // columns chooses what fits: the name, the figure that counts, then the others.
@@ -51,61 +53,75 @@ func (v *view) columns(list []series, at time.Time) []column {
 	if v.by == byMemory {
 		first = []column{memory, cpu}
 	}
-	optional := append(first,
-		v.sparkline("CPU, 1 MIN", func(s sample) float64 { return s.cpu }, 5, at),
-		v.sparkline("MEM, 1 MIN", func(s sample) float64 { return s.memory }, 1, at),
-		column{heading: "NET ↓", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.netIn, ok) }},
-		column{heading: "NET ↑", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.netOut, ok) }},
-		column{heading: "MEM %", by: byMemory, width: 7, cell: func(_ *series, s sample, ok bool, _ int) string { return share(s, ok) }},
-		column{heading: "DISK R", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.blockIn, ok) }},
-		column{heading: "DISK W", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.blockOut, ok) }},
-		column{heading: "PIDS", width: 5, cell: func(_ *series, s sample, ok bool, _ int) string { return count(s.pids, ok) }},
+	main := append(first,
+		v.sparkline("CPU, 1 MIN", "36", func(s sample) float64 { return s.cpu }, 5, at),
+		v.sparkline("MEM, 1 MIN", "35", func(s sample) float64 { return s.memory }, 1, at),
 	)
+	more := []column{
+		{heading: "NET ↓", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.netIn, ok) }},
+		{heading: "NET ↑", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.netOut, ok) }},
+		{heading: "MEM %", by: byMemory, width: 7, cell: func(_ *series, s sample, ok bool, _ int) string { return share(s, ok) }},
+		{heading: "DISK R", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.blockIn, ok) }},
+		{heading: "DISK W", by: byIO, width: 8, cell: func(_ *series, s sample, ok bool, _ int) string { return rate(s.blockOut, ok) }},
+		{heading: "PIDS", width: 5, cell: func(_ *series, s sample, ok bool, _ int) string { return count(s.pids, ok) }},
+	}
 	name := column{heading: "NAME", by: byName, width: nameLeast, left: true, cell: func(s *series, _ sample, _ bool, _ int) string { return s.name }}
-	return v.spread(name, optional, list)
+	return v.spread(name, main, more, list)
 }
 
 // sparkline is a column of one figure's last minute.
-func (v *view) sparkline(heading string, value func(sample) float64, floor float64, at time.Time) column {
+func (v *view) sparkline(heading, colour string, value func(sample) float64, floor float64, at time.Time) column {
 	return column{
-		heading: heading, width: sparkLeast, left: true, colour: func(sample) string { return "36" },
+		heading: heading, width: sparkLeast, left: true, colour: func(sample) string { return colour }, grows: true,
 		cell: func(s *series, _ sample, _ bool, width int) string {
 			return spark(s.past, value, at, width, topOf(s.past, value, floor))
 		},
 	}
 }
 
-// spread takes the columns that there is room for, in their order, and gives
-// what is left to the name, then to the sparklines.
-func (v *view) spread(name column, optional []column, list []series) []column {
+// spread takes the columns that there is room for, in their order. The name and
+// the sparklines grow before less important ones come in.
+func (v *view) spread(name column, main, more []column, list []series) []column {
 	longest := show.Width(name.heading)
 	for i := range list {
 		longest = max(longest, show.Width(list[i].name))
 	}
 	name.width = max(nameLeast, min(longest, nameMost, v.cols/3))
-	room := v.cols - name.width
-	chosen := []column{name}
-	for _, c := range optional {
+	chosen, room := take([]column{name}, main, v.cols-name.width)
+	wider := max(0, min(room, min(longest, nameMost)-name.width))
+	chosen[0].width += wider
+	room = grow(chosen, room-wider, sparkGood)
+	chosen, room = take(chosen, more, room)
+	grow(chosen, room, sparkMost)
+	return chosen
+}
+
+// take adds the columns that fit into room, which shrinks by them.
+func take(chosen, columns []column, room int) ([]column, int) {
+	for _, c := range columns {
 		if room < c.width+1 {
 			break
 		}
 		room -= c.width + 1
 		chosen = append(chosen, c)
 	}
-	more := min(room, min(longest, nameMost)-name.width)
-	chosen[0].width += max(0, more)
-	room -= max(0, more)
-	for grown := true; grown && room > 0; {
+	return chosen, room
+}
+
+// grow gives room to the columns that grow, evenly, up to a width; what is left
+// is returned.
+func grow(chosen []column, room, most int) int {
+	for grown := true; grown; {
 		grown = false
 		for i := range chosen {
-			if c := &chosen[i]; strings.Contains(c.heading, "1 MIN") && c.width < sparkMost && room > 0 {
+			if c := &chosen[i]; c.grows && c.width < most && room > 0 {
 				c.width++
 				room--
 				grown = true
 			}
 		}
 	}
-	return chosen
+	return room
 }
 
 // body is the number of rows for containers: one is the head, one has the
@@ -186,9 +202,9 @@ func (v *view) headings(columns []column) string {
 		if c.by == v.by && (i == 0 || columns[i-1].by != v.by) {
 			text += marks[v.reversed]
 		}
-		b.WriteString(v.paint("7", cell(text, c.width, c.left)))
+		b.WriteString(cell(text, c.width, c.left))
 	}
-	return b.String()
+	return v.paint("7", cell(b.String(), v.cols, true))
 }
 
 func (v *view) row(columns []column, s *series) string {
