@@ -81,6 +81,8 @@ func (r removals) RemovalPlan(ctx context.Context, req backend.Removal) (plan ba
 			}
 			return r.volumes.PlanPrune(ctx, f, nil)
 		})
+	case "network rm":
+		return r.networks.PlanRemove(ctx, req.Names, req.Force)
 	case "network prune":
 		return titled("Deleted Networks:", filters, func(f filter.Args) (backend.RemovalPlan, error) { return r.networks.PlanPrune(ctx, f) })
 	case "container rm":

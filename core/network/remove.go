@@ -28,24 +28,63 @@ func (n *Networks) NetworkRemove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	r, err := findNetwork(nets, name)
-	if err != nil {
-		return err
-	}
-	if r.predefined() {
-		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("%s is a pre-defined network and cannot be removed", r.name))
-	}
-	if err := checkConfigUsers(r, nets); err != nil {
-		return err
-	}
 	c, err := n.count(ctx)
 	if err != nil {
 		return err
 	}
-	if users := c.usersOf(r.name); len(users) > 0 {
-		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("error while removing network: network %s has active endpoints (%s)", r.name, strings.Join(users, ", ")))
+	r, err := removable(nets, c, name)
+	if err != nil {
+		return err
 	}
 	return n.removeLocked(ctx, r, nets)
+}
+
+// removable finds a network that may go.
+func removable(nets map[string]netRecord, c *census, name string) (netRecord, error) {
+	r, err := findNetwork(nets, name)
+	if err != nil {
+		return r, err
+	}
+	if r.predefined() {
+		return r, errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("%s is a pre-defined network and cannot be removed", r.name))
+	}
+	if err := checkConfigUsers(r, nets); err != nil {
+		return r, err
+	}
+	if users := c.usersOf(r.name); len(users) > 0 {
+		return r, errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("error while removing network: network %s has active endpoints (%s)", r.name, strings.Join(users, ", ")))
+	}
+	return r, nil
+}
+
+// PlanRemove says what removing these networks, one after the other, would do:
+// a line for each that would go, as docker prints it. With force it is no
+// failure that there is none of that name.
+func (n *Networks) PlanRemove(ctx context.Context, names []string, force bool) (plan backend.RemovalPlan, err error) {
+	unlock, err := n.lock()
+	if err != nil {
+		return plan, err
+	}
+	defer unlock()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return plan, err
+	}
+	c, err := n.count(ctx)
+	if err != nil {
+		return plan, err
+	}
+	for _, name := range names {
+		r, err := removable(nets, c, name)
+		if err != nil {
+			plan.Errors = append(plan.Errors, "Error response from daemon: "+err.Error())
+			plan.Failed = plan.Failed || !force || !errdefs.IsNotFound(err)
+			continue
+		}
+		delete(nets, r.name)
+		plan.Lines = append(plan.Lines, name)
+	}
+	return plan, nil
 }
 
 // usersOf are the containers in a network, as docker names them.

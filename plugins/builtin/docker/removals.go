@@ -26,7 +26,8 @@ import (
 var removing = map[string]string{
 	"rm": "container rm", "container rm": "container rm", "container prune": "container prune",
 	"rmi": "image rm", "image rm": "image rm", "image prune": "image prune",
-	"volume rm": "volume rm", "volume prune": "volume prune", "network prune": "network prune", "system prune": "system prune",
+	"volume rm": "volume rm", "volume prune": "volume prune", "network rm": "network rm", "network prune": "network prune",
+	"system prune": "system prune",
 }
 
 // previewable gives a removing command --dry-run and --now.
@@ -37,7 +38,7 @@ func previewable(c *cobra.Command, docker *command.DockerCli) {
 	}
 	dry := c.Flags().Bool("dry-run", false, "Print what would be removed and the space that it would free, and remove nothing")
 	now := new(bool)
-	if name != "network prune" { // networks do not wait
+	if name != "network prune" && name != "network rm" { // networks do not wait
 		now = c.Flags().Bool("now", false, "Erase at once: nothing waits in the trash for an undo")
 	}
 	run := c.RunE
