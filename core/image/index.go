@@ -328,6 +328,15 @@ func setRepoDigest(ctx context.Context, q queryer, repo string, d, id digest.Dig
 		ON CONFLICT (repo, digest) DO UPDATE SET image = excluded.image`, repo, d.String(), id.String())
 }
 
+// addRepoDigest remembers what a registry called an image, unless another image
+// has that digest: a list of platforms names one for each, and as in docker the
+// one that came first keeps it.
+func addRepoDigest(ctx context.Context, q queryer, repo string, d, id digest.Digest) error {
+	return exec(ctx, q, `INSERT INTO repo_digests (repo, digest, image) VALUES (?, ?, ?)
+		ON CONFLICT (repo, digest) DO UPDATE SET image = excluded.image
+		WHERE NOT EXISTS (SELECT 1 FROM images WHERE id = repo_digests.image AND removed_at IS NULL)`, repo, d.String(), id.String())
+}
+
 // lowerDirs are the folders of an image's layers as overlay wants them: topmost first.
 func (s *Service) lowerDirs(layers []layer) []string {
 	dirs := make([]string, len(layers))

@@ -45,11 +45,18 @@ func TestPlatforms(t *testing.T) {
 	_, err = e.Rootfs(ctx, name, &ocispec.Platform{OS: "linux", Architecture: "arm64"})
 	wantError(t, err, errdefs.IsNotFound, "image with reference "+name+" was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)")
 
+	// The first one has lost the tag and keeps the digest, until that is asked for itself.
 	byDigest := name + "@" + list.String()
-	lines, err := e.pull(byDigest)
-	must(t, err)
-	if lines[0] != list.String()+": Pulling from library/multi" || lines[len(lines)-1] != "Status: Image is up to date for "+byDigest {
-		t.Errorf("by digest:\n%s", strings.Join(lines, "\n"))
+	for _, c := range []struct{ before, status string }{{"arm64", "Downloaded newer image"}, {"amd64", "Image is up to date"}} {
+		got, err := e.Inspect(ctx, byDigest, nil)
+		if err != nil || got.Architecture != c.before {
+			t.Errorf("the digest is %s's, want %s's (%v)", got.Architecture, c.before, err)
+		}
+		lines, err := e.pull(byDigest)
+		must(t, err)
+		if lines[0] != byDigest+": Pulling from library/multi" || lines[len(lines)-1] != "Status: "+c.status+" for "+byDigest {
+			t.Errorf("by digest:\n%s", strings.Join(lines, "\n"))
+		}
 	}
 }
 

@@ -149,20 +149,26 @@ func (p *pull) record(ctx context.Context, ref reference.Named, remote *remoteIm
 				return err
 			}
 		}
-		if err := setRepoDigest(ctx, tx, ref.Name(), remote.topDigest, id); err != nil {
+		if err := nameIt(ctx, tx, ref, remote.topDigest, id, changed); err != nil {
 			return err
-		}
-		_, byDigest := ref.(reference.Digested)
-		if changed && !byDigest {
-			if err := setName(ctx, tx, ref, id); err != nil {
-				return err
-			}
 		}
 		r, err := get(ctx, tx, id)
 		labels = r.Labels
 		return err
 	})
 	return changed, labels, err
+}
+
+// nameIt gives a pulled image the name that was asked for: a tag moves, and so
+// does a digest that was asked for itself.
+func nameIt(ctx context.Context, tx queryer, ref reference.Named, top, id digest.Digest, changed bool) error {
+	if _, byDigest := ref.(reference.Digested); byDigest {
+		return setRepoDigest(ctx, tx, ref.Name(), top, id)
+	}
+	if err := addRepoDigest(ctx, tx, ref.Name(), top, id); err != nil || !changed {
+		return err
+	}
+	return setName(ctx, tx, ref, id)
 }
 
 // addBlob remembers that a repository holds a packed form of a layer.
@@ -173,8 +179,8 @@ func addBlob(ctx context.Context, q queryer, repo string, diffID digest.Digest, 
 
 // tagOrDigest is what docker shows before "Pulling from".
 func tagOrDigest(ref reference.Named) string {
-	if d, ok := ref.(reference.Digested); ok {
-		return d.Digest().String()
+	if _, ok := ref.(reference.Digested); ok {
+		return ref.String()
 	}
 	if t, ok := ref.(reference.Tagged); ok {
 		return t.Tag()
