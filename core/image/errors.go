@@ -44,7 +44,11 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 	}
 	var code errcode.Error
 	var rejected *refusedByPolicy
+	var away *signatureAway
 	switch {
+	case errors.As(err, &away):
+		return word(errdefs.ErrUnavailable, "pull of %s: the image policy demands a signature that cannot be asked for: %s\nhint: registries.d says where signatures lie",
+			reference.FamiliarString(ref), reason(away.error))
 	case errors.As(err, &rejected):
 		return word(errdefs.ErrPermissionDenied, "pull of %s is not allowed by the image policy: %s", reference.FamiliarString(ref), rejected)
 	case errors.As(err, &code) && code.Code == errcode.ErrorCodeUnauthorized:
@@ -69,6 +73,15 @@ func translatePull(err error, ref reference.Named, auth *registry.AuthConfig) er
 func wordAsksToWait(ref reference.Named, word wordFunc) error {
 	return word(errdefs.ErrUnavailable, "toomanyrequests: %s answered 429 Too Many Requests and asks to wait longer\nhint: try again later, log in (login %s), or use a mirror (mirror add)",
 		reference.Domain(ref), reference.Domain(ref))
+}
+
+// reason leaves out what libraries put before the failed request.
+func reason(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request
+	}
+	return err
 }
 
 type wordFunc func(class error, format string, args ...any) error

@@ -3,6 +3,8 @@ package image_test
 import (
 	"crypto/ecdsa"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,4 +182,17 @@ func TestOpenPGPSignatures(t *testing.T) {
 	if err := s.pull("team/plain:1"); !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), "no signature exists") {
 		t.Errorf("without signature: %v", err)
 	}
+}
+
+// That a signature cannot be asked for is no refusal, and is said as what it is.
+func TestSignaturesOutOfReach(t *testing.T) {
+	s := newSigner(t)
+	s.push("team/a", small(t, 1, "a"))
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	s.write("registries.d/all.yaml", "default-docker:\n  lookaside: "+gone.URL+"/signatures\n")
+	s.policy("team", `{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "`+s.write("none.gpg", "")+`"}`)
+	err := s.pull("team/a:1")
+	says(t, err, errdefs.IsUnavailable, "team/a:1: the image policy demands a signature that cannot be asked for: Get \""+gone.URL+"/signatures/team/a@sha256=")
+	says(t, err, errdefs.IsUnavailable, "connection refused\nhint: registries.d says where signatures lie")
 }

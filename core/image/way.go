@@ -116,8 +116,11 @@ func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, index, 
 			return nil
 		}
 	}
-	if err == nil || unreached(err) {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
 		return err
+	case unreached(err):
+		return &signatureAway{err}
 	}
 	return &refusedByPolicy{err}
 }
@@ -125,8 +128,13 @@ func (s *Service) allowed(ctx context.Context, sys *types.SystemContext, index, 
 // unreached tells that a signature could not be asked for from one that does not count.
 func unreached(err error) bool {
 	return errors.As(err, new(*url.Error)) || errors.As(err, new(docker.UnexpectedHTTPStatusError)) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+		errors.Is(err, context.DeadlineExceeded)
 }
+
+// signatureAway is why a signature that the policy demands could not be asked for.
+type signatureAway struct{ error }
+
+func (s *signatureAway) Unwrap() error { return s.error }
 
 // refusedByPolicy is the policy's reason for a refusal.
 type refusedByPolicy struct{ error }
