@@ -16,8 +16,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # What it takes to build; what the tour needs; what the tests need beside it.
 APT_BUILD := gcc libc6-dev make git ca-certificates
 APT_TOUR  := docker-registry busybox-static
-APT_TEST  := $(APT_TOUR) docker.io skopeo less gnupg nftables iproute2 apache2-utils procps util-linux libseccomp-dev python3 curl docker-compose tmux
-APT_BENCH := $(APT_TEST) podman crun
+APT_TEST  := $(APT_TOUR) docker.io skopeo podman zstd less gnupg nftables iproute2 apache2-utils procps util-linux libseccomp-dev python3 curl docker-compose tmux
+APT_BENCH := $(APT_TEST) crun
 
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

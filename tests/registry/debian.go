@@ -20,7 +20,8 @@ import (
 // Debian is a layer with the programs of Debian's packages and the libraries
 // that they load. The archives are fetched with apt-get into the folder cache,
 // once; nothing is installed on this machine. apt knows no packages before its
-// lists are there: they are renewed when it says so.
+// lists are there, and old lists name archives that are gone: they are renewed
+// when it says so.
 func Debian(cache string, packages ...string) (Layer, error) {
 	layer, err := debianLayer(cache, packages)
 	if err != nil {
@@ -35,7 +36,12 @@ func debianLayer(cache string, packages []string) (Layer, error) {
 	}
 	archives, err := fetchArchives(cache, packages)
 	if err != nil {
-		return Layer{}, err
+		if _, errUpdate := aptGet(cache, "update", "-qq"); errUpdate != nil {
+			return Layer{}, errors.Join(err, errUpdate)
+		}
+		if archives, err = fetchArchives(cache, packages); err != nil {
+			return Layer{}, err
+		}
 	}
 	all, wanted := tree{}, tree{}
 	for name, file := range archives {
@@ -64,12 +70,7 @@ func debianLayer(cache string, packages []string) (Layer, error) {
 func fetchArchives(cache string, packages []string) (map[string]string, error) {
 	needed, err := dependencies(packages)
 	if err != nil {
-		if _, errUpdate := aptGet(cache, "update", "-qq"); errUpdate != nil {
-			return nil, errors.Join(err, errUpdate)
-		}
-		if needed, err = dependencies(packages); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	found, missing := map[string]string{}, []string{}
 	for _, name := range needed {
@@ -128,7 +129,7 @@ func dependencies(packages []string) ([]string, error) {
 }
 
 func aptGet(dir string, args ...string) ([]byte, error) {
-	cmd := exec.Command("apt-get", append([]string{"-o", "APT::Sandbox::User=root"}, args...)...)
+	cmd := exec.Command("apt-get", append([]string{"-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=5", "-o", "DPkg::Lock::Timeout=120"}, args...)...)
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
