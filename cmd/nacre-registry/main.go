@@ -56,9 +56,9 @@ func newServe(out, errs io.Writer) *cobra.Command {
 			if verbose {
 				o.Log = errs
 			}
-			return server.Serve(cmd.Context(), o, func(url string, warnings []string) {
-				for _, w := range warnings {
-					fmt.Fprintln(errs, "warning:", w)
+			return server.Serve(cmd.Context(), o, func(url string, notes []string) {
+				for _, w := range notes {
+					fmt.Fprintln(errs, w)
 				}
 				fmt.Fprintln(out, "Serving a registry on "+url)
 			})
@@ -71,6 +71,7 @@ func newServe(out, errs io.Writer) *cobra.Command {
 	f.StringVar(&o.TLSKey, "tls-key", "", "")
 	f.BoolVar(&o.TLS, "tls", false, "")
 	f.StringVar(&o.Htpasswd, "htpasswd", "", "")
+	f.StringVar(&o.User, "user", "", "")
 	f.BoolVar(&o.ReadOnly, "read-only", false, "")
 	f.BoolVarP(&verbose, "verbose", "v", false, "")
 	return cmd

@@ -38,6 +38,7 @@ type Options struct {
 	TLSKey   string
 	TLS      bool // with a certificate of our own where no files are named
 	Htpasswd string
+	User     string // one user with a password of our own making, where no file names users
 	ReadOnly bool
 	Log      io.Writer // requests and faults; nil: nowhere
 }
@@ -46,10 +47,10 @@ type Options struct {
 const grace = 5 * time.Second
 
 // Serve serves until the context ends. ready is told the registry's URL once it
-// answers, and what its operator should know. Errors are
+// answers, and what its operator should know: warnings, a new user's password. Errors are
 // errdefs.ErrInvalidArgument (options), ErrUnavailable (the address is in use)
 // and ErrFailedPrecondition (the folder is being cleaned up).
-func Serve(ctx context.Context, o Options, ready func(url string, warnings []string)) error {
+func Serve(ctx context.Context, o Options, ready func(url string, notes []string)) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -58,6 +59,10 @@ func Serve(ctx context.Context, o Options, ready func(url string, warnings []str
 		return err
 	}
 	defer lock.Close()
+	user, err := o.ownUser()
+	if err != nil {
+		return err
+	}
 	listener, err := listen(o.Addr)
 	if err != nil {
 		return err
@@ -85,7 +90,11 @@ func Serve(ctx context.Context, o Options, ready func(url string, warnings []str
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	ready(scheme+"://"+listener.Addr().String(), o.warnings(listener.Addr()))
+	notes := o.warnings(listener.Addr())
+	if user != "" {
+		notes = append(notes, user)
+	}
+	ready(scheme+"://"+listener.Addr().String(), notes)
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve a registry on %s: %w", o.Addr, err)
@@ -134,10 +143,10 @@ func (o *Options) warnings(addr net.Addr) []string {
 	}
 	var all []string
 	if !o.TLS && o.TLSCert == "" {
-		all = append(all, "clients on other machines need it among their insecure-registries: there is no TLS")
+		all = append(all, "warning: clients on other machines need it among their insecure-registries: there is no TLS")
 	}
 	if o.Htpasswd == "" && !o.ReadOnly {
-		all = append(all, "everybody who reaches it may write and delete: there are no users")
+		all = append(all, "warning: everybody who reaches it may write and delete: there are no users")
 	}
 	return all
 }

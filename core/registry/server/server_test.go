@@ -270,6 +270,47 @@ func wantClass(t *testing.T, what string, err error, class func(error) bool, say
 	}
 }
 
+// A user without a file: the password is told once and stays.
+func TestOwnUser(t *testing.T) {
+	data := t.TempDir()
+	login := func(base, password string) int {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodGet, base+"/v2/", nil)
+		must(t, err)
+		if password != "" {
+			req.SetBasicAuth("anna", password)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		must(t, err)
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	o := Options{Data: data, User: "anna"}
+	must(t, o.check())
+	note, err := o.ownUser()
+	must(t, err)
+	_, rest, _ := strings.Cut(note, "user anna, password ")
+	password, _, _ := strings.Cut(rest, " ")
+	base, _ := start(t, Options{Data: data, User: "anna"})
+	for given, want := range map[string]int{"": 401, "wrong": 401, password: 200} {
+		if got := login(base, given); got != want || password == "" {
+			t.Errorf("with %q: %d, want %d (%s)", given, got, want, note)
+		}
+	}
+	again := Options{Data: data, User: "anna"}
+	if note, err := again.ownUser(); err != nil || strings.Contains(note, password) || !strings.Contains(note, "password of before") {
+		t.Errorf("the second time: %q, %v", note, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(data, "htpasswd")); err != nil || strings.Contains(string(text), password) {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+	for _, bad := range []Options{{Data: data, User: "a:b"}, {Data: data, User: "a b"}, {Data: data, User: "a", Htpasswd: "x"}} {
+		if _, err := bad.ownUser(); !errdefs.IsInvalidArgument(err) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	dir := t.TempDir()
 	base, stop := start(t, Options{Data: dir})

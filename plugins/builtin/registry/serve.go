@@ -46,6 +46,7 @@ func newServe(inv *plugins.Invocation) *cobra.Command {
 	f.String("tls-cert", "", "Certificate file (PEM)")
 	f.String("tls-key", "", "Key file (PEM)")
 	f.String("htpasswd", "", "File of users; only they may come in")
+	f.String("user", "", "Let only this user in, with a password that is made and shown the first time")
 	f.Bool("read-only", false, "Refuse pushes and deletions")
 	f.BoolP("verbose", "v", false, "Log requests on standard error")
 	return cmd
