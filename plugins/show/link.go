@@ -14,8 +14,12 @@ import (
 type Links struct {
 	// Host is where published ports are: localhost, or the host of another engine.
 	Host string
-	// Targets are the URLs of cells that are known otherwise: an id's folder.
+	// Targets are the URLs of cells that are known otherwise: the folder of an id.
 	Targets map[string]string
+	// Container is told the whole ids of containers, for Targets. May be nil.
+	Container func(id string)
+	// Folder gives the URL of a cell below a heading, "" for none. May be nil.
+	Folder func(heading, cell string) string
 }
 
 // EnvLinks is the variable that decides about hyperlinks: always, never, or
@@ -95,6 +99,11 @@ var portForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(
 func (l *Links) in(heading, cell, piece string) string {
 	if target := l.Targets[cell]; target != "" {
 		return Link(target, piece)
+	}
+	if l.Folder != nil {
+		if target := l.Folder(heading, cell); target != "" {
+			return Link(target, piece)
+		}
 	}
 	if heading != "PORTS" {
 		return piece

@@ -87,6 +87,9 @@ func tables(t *testing.T, w *world) {
 	if !regexp.MustCompile("\x1b]8;;http://127\\.0\\.0\\.1:(\\d+)\x1b\\\\127\\.0\\.0\\.1:\\d+->80/tcp\x1b]8;;\x1b\\\\, \x1b]8;;https://127").MatchString(raw) {
 		t.Errorf("links: %q", raw)
 	}
+	if want := regexp.MustCompile("\x1b]8;;file://[^/]*" + w.root + "/d/containers/" + id + "[0-9a-f]{52}\x1b\\\\" + id + "\x1b]8;;"); !want.MatchString(raw) {
+		t.Errorf("links of ids: %q", raw)
+	}
 }
 
 // The live view of `stats`: containers come and go in it, keys change the

@@ -114,7 +114,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.env = []string{
-		"HOME=" + home, "PATH=" + w.bin + ":" + os.Getenv("PATH"), "TERM=xterm-256color", "XTERM_VERSION=XTerm(390)", "LANG=C.UTF-8",
+		"HOME=" + home, "PATH=" + w.bin + ":" + os.Getenv("PATH"), "TERM=xterm-256color", "XTERM_VERSION=XTerm(390)", "LANG=C.UTF-8", "NACRE_PAGER=never",
 		"NACRE_DATA_ROOT=" + filepath.Join(root, "d"), "NACRE_EXEC_ROOT=" + filepath.Join(root, "r"),
 	}
 	w.image, w.registry = "bb", reg.Addr

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net/url"
 	"slices"
 
 	"github.com/docker/cli/cli/command"
@@ -79,8 +78,11 @@ func windowOf(cmd *cobra.Command, docker *command.DockerCli) (w show.Window, ok 
 		fd = behind.Fd()
 	}
 	w, ok = show.WindowAt(fd, func(name string) string { return plugins.Getenv(cmd.Context(), name) })
-	if ok && w.Links != nil {
-		w.Links.Host = portHost(docker.Client().DaemonHost())
+	if cmd.HasParent() && cmd.Parent().Name() == "context" { // a context may be broken, and asking its engine end the process
+		w.Links = nil
+	}
+	if ok {
+		link(cmd.Context(), docker, &w)
 	}
 	return w, ok
 }
@@ -110,13 +112,4 @@ func formatOf(cmd *cobra.Command, config *configfile.ConfigFile) string {
 		return ""
 	}
 	return format
-}
-
-// portHost is where the published ports of an engine are.
-func portHost(daemon string) string {
-	u, err := url.Parse(daemon)
-	if err != nil || u.Scheme == "unix" || u.Hostname() == "" {
-		return "localhost"
-	}
-	return u.Hostname()
 }

@@ -40,6 +40,11 @@ func containerRows(ctx context.Context, docker *command.DockerCli, flags listFla
 	if err != nil {
 		return nil, err
 	}
+	if flags.seen != nil {
+		for _, c := range list {
+			flags.seen(c.ID)
+		}
+	}
 	return containerTable(list, time.Now(), !flags.noTrunc), nil
 }
 

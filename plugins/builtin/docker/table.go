@@ -43,6 +43,10 @@ func table(cmd *cobra.Command, docker *command.DockerCli, args []string) (begun 
 	if len(args) > 0 {
 		flags.filters.Add("reference", args[0])
 	}
+	window, fits := windowOf(cmd, docker)
+	if fits && window.Links != nil {
+		flags.seen = window.Links.Container
+	}
 	found, err := rows(cmd.Context(), docker, flags)
 	if err != nil || len(args) > 0 && len(found) == 1 { // none of that name: docker may have a hint
 		return false, nil
@@ -54,7 +58,7 @@ func table(cmd *cobra.Command, docker *command.DockerCli, args []string) (begun 
 	if found, err = show.SortRows(found, orderOf(cmd)); err != nil {
 		return true, err
 	}
-	if window, fits := windowOf(cmd, docker); fits {
+	if fits {
 		_, err := io.WriteString(docker.Out(), window.Table(found))
 		return true, err
 	}
@@ -103,6 +107,7 @@ type listFlags struct {
 	all, quiet, noTrunc bool
 	limit               int // 0: all
 	filters             client.Filters
+	seen                func(id string) // is told the whole ids of containers; may be nil
 }
 
 func readListFlags(cmd *cobra.Command) (f listFlags, ok bool) {
