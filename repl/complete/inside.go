@@ -23,7 +23,7 @@ type file struct {
 
 const (
 	// insideTime is how long a folder of a container may take.
-	insideTime = 2 * time.Second
+	insideTime = 10 * time.Second
 	// mostArchive bounds what is read of an archive to find the names in a folder.
 	mostArchive = 16 << 20
 )

@@ -15,7 +15,7 @@ import (
 
 const (
 	// remoteTime is how long a registry may take; who waits longer has typed on.
-	remoteTime = 5 * time.Second
+	remoteTime = 15 * time.Second
 	// remoteKept is how long an answer counts.
 	remoteKept = 2 * time.Minute
 	// mostRemote bounds the answers that are kept.

@@ -23,7 +23,7 @@ type Watch struct {
 // fields that it knows; changed is called, from another goroutine, when they
 // have become others.
 func NewWatch(ask func(context.Context, *Info), changed func()) *Watch {
-	return &Watch{ask: ask, changed: changed, timeout: 2 * time.Second}
+	return &Watch{ask: ask, changed: changed, timeout: 10 * time.Second}
 }
 
 // Known returns the values that were found last.

@@ -28,8 +28,9 @@ var (
 	hexadecimal = regexp.MustCompile(`^(sha256:)?[0-9a-f]{4,64}$`)
 )
 
-// mendWait bounds the search for what may have been meant.
-const mendWait = 500 * time.Millisecond
+// mendWait bounds the search for what may have been meant: a moment, but on a
+// busy machine or at an engine far away.
+const mendWait = 5 * time.Second
 
 // mend looks for a way to mend one line that failed.
 type mend struct {
