@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
@@ -38,14 +39,18 @@ func (n *Networks) Join(ctx context.Context, req backend.EndpointRequest, name s
 	if err != nil {
 		return backend.Endpoints{}, err
 	}
-	present, err := n.endpointsOf(ctx, req.ContainerID)
+	c, err := n.count(ctx)
 	if err != nil {
 		return backend.Endpoints{}, err
 	}
+	present := c.of(req.ContainerID)
 	used := map[string]bool{}
 	for _, e := range present {
 		if e.network == rec.name {
-			return backend.Endpoints{}, alreadyThere(req.Name, rec.name)
+			if _, whole := requestedNetworks(req)[rec.name]; whole {
+				return backend.Endpoints{}, alreadyThere(req.Name, rec.name)
+			}
+			return n.joinAgain(ctx, req, name, given)
 		}
 		used[e.ifname] = true
 	}
@@ -58,7 +63,53 @@ func (n *Networks) Join(ctx context.Context, req backend.EndpointRequest, name s
 		return backend.Endpoints{}, fmt.Errorf("open the network namespace of container %s: %w", req.Name, err)
 	}
 	defer unix.Close(netns)
+	if err := dropOrphan(a.want.ifname, rec, netns); err != nil {
+		return backend.Endpoints{}, err
+	}
 	return n.joinRunning(ctx, req, a, netns)
+}
+
+// joinAgain finishes what a killed Join has begun: the network knows the
+// container, but the container's record, which is written last, not the network.
+func (n *Networks) joinAgain(ctx context.Context, req backend.EndpointRequest, name string, given *network.EndpointSettings) (backend.Endpoints, error) {
+	if _, err := n.Leave(ctx, req, name); err != nil {
+		return backend.Endpoints{}, err
+	}
+	return n.Join(ctx, req, name, given)
+}
+
+// dropOrphan removes the interface that a killed Join has left under a free
+// name. Nobody else joins the container meanwhile: the caller has its lock.
+// What the container has made itself under the name stays, and is in the way.
+func dropOrphan(ifname string, rec netRecord, netns int) error {
+	var found netlink.Link
+	err := inNetNS(netns, func() (err error) {
+		found, err = netlink.LinkByName(ifname)
+		if err == nil && !rec.isBridge() && found.Type() == rec.driver {
+			return netlink.LinkDel(found)
+		}
+		return err
+	})
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at interface %s of the container: %w", ifname, err)
+	}
+	if !rec.isBridge() || found.Type() != "veth" {
+		return nil
+	}
+	peer, err := netlink.LinkByIndex(found.Attrs().ParentIndex)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at the other end of interface %s of the container: %w", ifname, err)
+	}
+	if at := peer.Attrs(); peer.Type() == "veth" && strings.HasPrefix(at.Name, "veth") && at.MasterIndex != 0 && at.ParentIndex == found.Attrs().Index {
+		return deleteLink(at.Name)
+	}
+	return nil
 }
 
 // takeGateway gives the container its way out through the new network where it
@@ -124,12 +175,13 @@ func (n *Networks) Leave(ctx context.Context, req backend.EndpointRequest, name 
 	if err != nil {
 		return out, err
 	}
-	all := c.of(req.ContainerID)
-	i := slices.IndexFunc(all, func(e *endpoint) bool { return e.network == rec.name })
-	if i < 0 {
-		return out, NotConnected(req.ContainerID, rec.name)
+	leaving, stay := c.leaving(req.ContainerID, rec.name)
+	if leaving == nil {
+		if _, asked := requestedNetworks(req)[rec.name]; !asked {
+			return out, NotConnected(req.ContainerID, rec.name)
+		}
+		return n.files(ctx, req, &sandbox{nets: nets, endpoints: stay, netns: netns}) // a killed Leave has done the rest
 	}
-	leaving, stay := all[i], slices.Delete(slices.Clone(all), i, i+1)
 	if err := removeInterface(leaving, netns); err != nil {
 		return out, err
 	}
@@ -143,6 +195,24 @@ func (n *Networks) Leave(ctx context.Context, req backend.EndpointRequest, name 
 		return out, err
 	}
 	return out, n.tell(rec, events.ActionDisconnect, req.ContainerID)
+}
+
+// leaving is a container's endpoint in a network, nil for none, and its others.
+// A Leave that was killed leaves one without interface behind.
+func (c *census) leaving(container, network string) (leaving *endpoint, stay []*endpoint) {
+	for _, e := range c.of(container) {
+		if e.network == network {
+			leaving = e
+		} else {
+			stay = append(stay, e)
+		}
+	}
+	for i := range c.dead {
+		if e := &c.dead[i]; leaving == nil && e.container == container && e.network == network && !e.released {
+			leaving = e
+		}
+	}
+	return leaving, stay
 }
 
 // NotConnected is docker's answer where a container is not in a network.

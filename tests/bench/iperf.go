@@ -85,7 +85,7 @@ func measureToHost(ctx context.Context, l *lab, s *sample) error {
 		return err
 	}
 	err = l.throughput(ctx, s, image, func(e *engine) (string, error) {
-		return e.run(ctx, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+		return e.run(ctx, "run", "--rm", image, "sh", "-c", `ip route | sed -n 's/^default via \([^ ]*\).*/\1/p'`)
 	})
 	if err != nil {
 		return err
