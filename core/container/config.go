@@ -196,13 +196,26 @@ func hostDefaults(user *container.HostConfig, host spec.Host, conf config.Config
 	return &hc, nil
 }
 
-// conflicts are names for a container that shares another's; docker's words.
+// conflicts are what a container cannot have that shares another's network or
+// the machine's; docker's words.
 func conflicts(user *container.Config, hc *container.HostConfig) error {
-	switch {
-	case user.Hostname != "" && hc.UTSMode.IsHost():
-		return invalid("conflicting options: hostname and the UTS mode")
-	case user.Hostname != "" && hc.NetworkMode.IsContainer():
-		return invalid("conflicting options: hostname and the network mode")
+	shared := hc.NetworkMode.IsContainer()
+	for _, c := range []struct {
+		met  bool
+		what string
+	}{
+		{user.Hostname != "" && hc.UTSMode.IsHost(), "hostname and the UTS mode"},
+		{shared && user.Hostname != "", "hostname and the network mode"},
+		{shared && len(hc.Links) > 0, "container type network can't be used with links. This would result in undefined behavior"},
+		{shared && len(hc.DNS) > 0, "dns and the network mode"},
+		{shared && len(hc.ExtraHosts) > 0, "custom host-to-IP mapping and the network mode"},
+		{shared && (len(hc.PortBindings) > 0 || hc.PublishAllPorts), "port publishing and the container type network mode"},
+		{shared && len(user.ExposedPorts) > 0, "port exposing and the container type network mode"},
+		{hc.NetworkMode.IsHost() && len(hc.Links) > 0, "host type networking can't be used with links. This would result in undefined behavior"},
+	} {
+		if c.met {
+			return invalid("conflicting options: %s", c.what)
+		}
 	}
 	return nil
 }

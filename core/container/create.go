@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -124,14 +125,21 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
 		Config: c, HostConfig: hc, Networking: networking, Rootfs: m.keepRootfs(image), Mounts: mounts,
 	}
-	return r, append(adapted, spec.Warnings(hc, host)...), setHostname(c, hc, r.ID)
+	return r, slices.Concat(adapted, spec.Warnings(hc, host), networkWarnings(hc)), setHostname(c, hc, r.ID)
+}
+
+func networkWarnings(hc *container.HostConfig) []string {
+	if hc.NetworkMode.IsHost() && len(hc.PortBindings) > 0 {
+		return []string{"Published ports are discarded when using host network mode"}
+	}
+	return nil
 }
 
 // pinOthers replaces names of other containers by their ids, so that a rename
 // or a new container of that name does not change what this one joins.
 func (m *Module) pinOthers(ctx context.Context, c *container.Config, hc *container.HostConfig) error {
 	if hc.NetworkMode.IsContainer() {
-		other, err := m.find(ctx, hc.NetworkMode.ConnectedContainer())
+		other, err := m.findOther(ctx, hc.NetworkMode.ConnectedContainer())
 		if err != nil {
 			return err
 		}
@@ -139,20 +147,30 @@ func (m *Module) pinOthers(ctx context.Context, c *container.Config, hc *contain
 		c.Hostname, c.Domainname = other.Config.Hostname, other.Config.Domainname // one network, one name
 	}
 	if hc.IpcMode.IsContainer() {
-		other, err := m.find(ctx, hc.IpcMode.Container())
+		other, err := m.findOther(ctx, hc.IpcMode.Container())
 		if err != nil {
 			return err
 		}
 		hc.IpcMode = container.IpcMode("container:" + other.ID)
 	}
 	if hc.PidMode.IsContainer() {
-		other, err := m.find(ctx, hc.PidMode.Container())
+		other, err := m.findOther(ctx, hc.PidMode.Container())
 		if err != nil {
 			return err
 		}
 		hc.PidMode = container.PidMode("container:" + other.ID)
 	}
 	return nil
+}
+
+// findOther finds a container that a new one names. Where there is none, the
+// request is wrong: clients take "not found" for the image, and pull it.
+func (m *Module) findOther(ctx context.Context, name string) (*record, error) {
+	other, err := m.find(ctx, name)
+	if errdefs.IsNotFound(err) {
+		return nil, invalid("%v", err)
+	}
+	return other, err
 }
 
 // nameTries is how often a random name may be taken already.

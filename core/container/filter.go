@@ -23,11 +23,12 @@ type matcher struct {
 	ancestors     map[string]bool
 	exitCodes     []int
 	before, since time.Time
+	ports         func(live) []container.PortSummary // published and exposed
 }
 
 // listFilter reads the filters and refuses what docker refuses.
 func (m *Module) listFilter(ctx context.Context, opts backend.ContainerList) (*matcher, error) {
-	f := &matcher{args: opts.Filters}
+	f := &matcher{args: opts.Filters, ports: func(l live) []container.PortSummary { return ports(l, m.network(l)) }}
 	if err := f.args.Validate("ancestor", "before", "exited", "expose", "health", "id", "isolation", "is-task", "label",
 		"label!", "name", "network", "publish", "since", "status", "volume"); err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func (f *matcher) matches(l live) (bool, error) {
 		f.args.Labels(l.Config.Labels) &&
 		f.args.Any("volume", func(v string) bool { return hasVolume(l.Mounts, v) }) &&
 		f.args.Any("network", func(v string) bool { return hasNetwork(l.record, v) }) &&
-		f.args.Any("publish", func(v string) bool { return publishes(l.HostConfig.PortBindings, v) }) &&
+		f.args.Any("publish", func(v string) bool { return publishes(f.ports(l), v) }) &&
 		f.args.Any("expose", func(v string) bool { return exposes(l.Config.ExposedPorts, v) }), nil
 }
 
@@ -166,23 +167,21 @@ func portRange(v string) (first, last uint16, proto string) {
 	return uint16(a), uint16(b), proto
 }
 
-func inRange(p network.Port, v string) bool {
+func inRange(port uint16, is network.IPProtocol, v string) bool {
 	first, last, proto := portRange(v)
-	return p.Num() >= first && p.Num() <= last && string(p.Proto()) == proto
+	return port >= first && port <= last && string(is) == proto
 }
 
-func publishes(bindings network.PortMap, v string) bool {
-	for port := range bindings {
-		if inRange(port, v) {
-			return true
-		}
-	}
-	return false
+// publishes looks for a port of the host; a stopped container has none.
+func publishes(ports []container.PortSummary, v string) bool {
+	return slices.ContainsFunc(ports, func(p container.PortSummary) bool {
+		return p.PublicPort != 0 && inRange(p.PublicPort, network.IPProtocol(p.Type), v)
+	})
 }
 
 func exposes(ports network.PortSet, v string) bool {
 	for port := range ports {
-		if inRange(port, v) {
+		if inRange(port.Num(), port.Proto(), v) {
 			return true
 		}
 	}

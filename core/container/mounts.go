@@ -378,7 +378,7 @@ func (m *Module) volumesFrom(ctx context.Context, from string) ([]mountPoint, er
 	if err != nil {
 		return nil, err
 	}
-	other, err := m.find(ctx, name)
+	other, err := m.findOther(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -135,12 +135,13 @@ func (m *Module) NetworkDisconnect(ctx context.Context, networkName, name string
 		if err != nil {
 			return err
 		}
-		if _, there := asked[full]; !there && l.state == nil { // of one that runs, the network knows more: a connect may have been killed
+		_, there := asked[full]
+		if !there && l.state == nil { // of one that runs, the network knows more: a connect may have been killed
 			return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("container %s is not connected to network %s", l.ID, full))
 		}
 		if l.state != nil {
 			err := m.changeRunning(l, func(req backend.EndpointRequest) (backend.Endpoints, error) { return m.networks.Leave(ctx, req, full) })
-			if err != nil && !force {
+			if err != nil && !(force && there) {
 				return err
 			}
 		}

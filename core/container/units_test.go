@@ -238,7 +238,7 @@ func TestListFilters(t *testing.T) {
 		{"label", "tier", true}, {"label", "tier=front", true}, {"label", "tier=back", false}, {"label!", "tier", false},
 		{"volume", "data", true}, {"volume", "/srv", true}, {"volume", "/x", false},
 		{"network", "bridge", true}, {"network", "host", false},
-		{"publish", "80", true}, {"publish", "70-90/tcp", true}, {"publish", "80/udp", false},
+		{"publish", "8080", true}, {"publish", "8000-8090/tcp", true}, {"publish", "8080/udp", false}, {"publish", "80", false},
 		{"expose", "53/udp", true}, {"expose", "53", false},
 		{"health", "none", true}, {"health", "healthy", false}, {"exited", "0", false}, {"is-task", "true", false},
 	} {
@@ -246,6 +246,9 @@ func TestListFilters(t *testing.T) {
 		f, err := m.listFilter(t.Context(), backend.ContainerList{All: true, Filters: filter.Args{c.key: {c.value}}})
 		if err != nil {
 			t.Fatalf("%s=%s: %v", c.key, c.value, err)
+		}
+		f.ports = func(live) []container.PortSummary {
+			return []container.PortSummary{{PrivatePort: 80, PublicPort: 8080, Type: "tcp"}, {PrivatePort: 53, Type: "udp"}}
 		}
 		if got, err := f.matches(l); err != nil || got != c.want {
 			t.Errorf("%s=%s: %v, %v", c.key, c.value, got, err)

@@ -135,7 +135,7 @@ func poolsOf(ipam network.IPAM, config *netConfig) ([]pool, error) {
 		is4 := c.Subnet.Addr().Is4()
 		switch {
 		case has[is4]:
-			problems = append(problems, fmt.Errorf("%s: a network may have one subnet of each family", c.Subnet))
+			problems = append(problems, fmt.Errorf("%s: the driver doesn't support multiple subnets of one family", c.Subnet))
 		case is4 && config.NoIPv4:
 			problems = append(problems, fmt.Errorf("invalid subnet %s: IPv4 has not been enabled for this network", c.Subnet))
 		}

@@ -77,6 +77,7 @@ func TestJoinAndLeaveWhileRunning(t *testing.T) {
 	if _, err := call(peer.ns, "tcp", inB.IPAddress.String()+":80"); err != nil {
 		t.Errorf("in the joined network: %v", err)
 	}
+	c.req.Networking.EndpointsConfig["b"] = &network.EndpointSettings{} // what the container's record says then
 	if _, err := h.Join(t.Context(), c.req, "b", nil); !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), "already exists in network b") {
 		t.Errorf("joined twice: %v", err)
 	}
@@ -95,6 +96,7 @@ func TestJoinAndLeaveWhileRunning(t *testing.T) {
 	if got := defaultGateway(t, c.ns); got != inB.Gateway.String()+" eth1" {
 		t.Errorf("default route %q, want through the network that is left", got)
 	}
+	delete(c.req.Networking.EndpointsConfig, "a")
 	if _, err := h.Leave(t.Context(), c.req, "a"); !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), "is not connected to network a") {
 		t.Errorf("left twice: %v", err)
 	}

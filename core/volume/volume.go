@@ -255,6 +255,9 @@ func (v *Volumes) ensure(ctx context.Context, req request) (vol volume.Volume, c
 			if err := v.settle(ctx, tx, req.name); err != nil {
 				return err
 			}
+			if err := validateOptions(req.name, req.options); err != nil { // of one that is there they are overlooked, as in docker
+				return err
+			}
 			created = true
 			r, err = create(ctx, tx, req)
 		}
@@ -293,7 +296,7 @@ func (req request) validate() error {
 	if req.driver != "" && req.driver != localDriver {
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("create %s: error looking up volume plugin %s: plugin %q not found", req.name, req.driver, req.driver))
 	}
-	return validateOptions(req.name, req.options)
+	return nil
 }
 
 // newName is docker's kind of name for an anonymous volume.
