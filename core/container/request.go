@@ -94,10 +94,16 @@ func (m *Module) specInput(ctx context.Context, r *record, b *binding) (spec.Inp
 	if err != nil {
 		return spec.Input{}, err
 	}
+	links, err := m.linkEnv(ctx, r)
+	if err != nil {
+		return spec.Input{}, err
+	}
+	config := *r.Config
+	config.Env = slices.Concat(links, config.Env)
 	dir := m.paths.Container(r.ID)
 	roots := append([]string{filepath.Join(dir, upperDir)}, m.lowerDirs(r)...)
 	in := spec.Input{
-		ID: r.ID, Config: r.Config, HostConfig: r.HostConfig, Mounts: mounts, Host: host,
+		ID: r.ID, Config: &config, HostConfig: r.HostConfig, Mounts: mounts, Host: host,
 		Open: func(name string) (io.ReadCloser, error) { return layers.Open(roots, name) },
 	}
 	files := dir
