@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/network/resolver"
 )
 
 // resolverIn is what a program in a namespace would use.
@@ -233,7 +234,9 @@ func TestAKilledResolverComesBack(t *testing.T) {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: %s, want %s", after, got, web.address)
+				said, _ := os.ReadFile(filepath.Join(h.roots.Resolver(), resolver.LogFile))
+				guard, worker := resolverProcesses(t, h.roots.Resolver())
+				t.Fatalf("%s: %s, want %s; guard %d, worker %d say %q", after, got, web.address, guard, worker, said)
 			}
 		}
 	}
@@ -275,13 +278,15 @@ func killResolver(t *testing.T, dir string) {
 	awaitDeath(t, worker)
 }
 
-// awaitDeath waits until a process has closed its sockets: that it has no
-// command line any more comes before.
+// awaitDeath waits until a process has closed its sockets, which its last
+// thread does: that it has no command line any more, or that its first thread
+// has ended, comes before.
 func awaitDeath(t *testing.T, pid int) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if _, state, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(state, "Z") {
+		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if _, state, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(state, "Z") && len(threads) <= 1 {
 			return
 		}
 		if time.Now().After(deadline) {
