@@ -121,8 +121,9 @@ func (e *extraction) unpack(packed io.Reader, split *os.File, dest string, optio
 	}
 	metadata := bufio.NewWriterSize(split, 64<<10)
 	counted := &countingReader{Reader: plain}
-	tee := io.TeeReader(counted, io.MultiWriter(diffID.Hash(), log))
-	payload, done, err := asm.NewInputTarStreamWithDone(tee, splitstorage.NewJSONPacker(metadata), splitstorage.NewDiscardFilePutter())
+	ahead := readAhead(io.TeeReader(counted, io.MultiWriter(diffID.Hash(), log)))
+	defer ahead.Close() // before plain is
+	payload, done, err := asm.NewInputTarStreamWithDone(ahead, splitstorage.NewJSONPacker(metadata), splitstorage.NewDiscardFilePutter())
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
