@@ -88,18 +88,25 @@ func measureThroughput(ctx context.Context, l *lab, s *sample) error {
 }
 
 // measureCreate measures a script that creates containers one by one and
-// removes them all: nacre runs it itself, the others' commands need a shell.
+// removes them all.
 func measureCreate(ctx context.Context, l *lab, s *sample) error {
 	numbers := strings.Repeat("x ", made)
-	for range max(1, l.runs/7) {
+	return l.scripts(ctx, s, func(e *engine, do string) string {
+		return fmt.Sprintf("for i in %s; do %s create %s true; done >/dev/null; %s rm $(%s ps -aq) >/dev/null", numbers, do, e.image, do, do)
+	})
+}
+
+// scripts measures a script of every engine's commands: nacre runs it itself,
+// the others' commands need a shell.
+func (l *lab) scripts(ctx context.Context, s *sample, script func(e *engine, do string) string) error {
+	for range l.fewRuns() {
 		for _, e := range l.engines {
 			do := strings.Join(e.command, " ")
 			shell := []string{"sh", "-c"}
 			if e == l.nacre {
 				do, shell = "", append(slices.Clone(e.command), "-c")
 			}
-			script := fmt.Sprintf("for i in %s; do %s create %s true; done >/dev/null; %s rm $(%s ps -aq) >/dev/null", numbers, do, e.image, do, do)
-			cmd := exec.CommandContext(ctx, shell[0], append(shell[1:], script)...)
+			cmd := exec.CommandContext(ctx, shell[0], append(shell[1:], script(e, do))...)
 			cmd.Env = append(os.Environ(), e.env...)
 			start := time.Now()
 			if out, err := cmd.CombinedOutput(); err != nil {

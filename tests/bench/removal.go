@@ -28,6 +28,7 @@ var removalRows = []row{
 	{"prune-1000", "`image prune -a` of 1,000 images", "ms", "docker ≥ 10 ×", dockerTimes(10), measureBulk("", pruneBulk)},
 	{"rm-200", "`rm -f` of 200 stopped containers", "ms", "docker ≥ 10 ×", dockerTimes(10), measureRemoveStopped},
 	{"volumes-100", "100 volumes made and removed, a process each", "ms", "docker ≥ 3 ×", dockerTimes(3), measureVolumes},
+	{"volumes-script", "a script that makes 100 volumes and removes them one by one", "ms", "docker ≥ 3 ×", dockerTimes(3), measureVolumesScript},
 }
 
 // measureBulk fills every engine with images and measures their removal once.
@@ -153,6 +154,13 @@ func measureVolumes(ctx context.Context, l *lab, s *sample) error {
 		}
 	}
 	return nil
+}
+
+func measureVolumesScript(ctx context.Context, l *lab, s *sample) error {
+	numbers := strings.Repeat("x ", bulkVolumes)
+	return l.scripts(ctx, s, func(_ *engine, do string) string {
+		return fmt.Sprintf("n=0; for i in %[1]s; do n=$((n+1)); %[2]s volume create bulk$n; done >/dev/null; n=0; for i in %[1]s; do n=$((n+1)); %[2]s volume rm bulk$n; done >/dev/null", numbers, do)
+	})
 }
 
 // writeBulk writes an archive of images of a small layer of their own; some

@@ -22,7 +22,7 @@ type row struct {
 // allRows are the lines in the table's order. Rows that leave containers or
 // names behind (by once) come after those that measure an empty store.
 func allRows() []row {
-	return slices.Concat(runRows, networkRows, iperfRows, loadRows, idleRows, listRows, imageRows, removalRows, crowdRows, promptRows)
+	return slices.Concat(runRows, networkRows, iperfRows, loadRows, idleRows, listRows, imageRows, removalRows, streamRows, crowdRows, promptRows)
 }
 
 // list prints the names of the rows.
