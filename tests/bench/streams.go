@@ -25,9 +25,15 @@ var streamRows = []row{
 	{"logging-cpu", fmt.Sprintf("processor time of the engine to log %d MiB of lines", outputMiB), "ms", "≤ docker's", noSlower, measureLogging},
 }
 
-// writeLines is a container's command that writes them.
-func writeLines() []string {
-	return []string{"sh", "-c", fmt.Sprintf("yes %s | head -c %d", strings.Repeat("x", line-1), outputMiB<<20)}
+// writeLines are the options for a container that writes them, and its
+// command. It reads them from a file: making them takes longer than the engine.
+func (l *lab) writeLines() (options, command []string, err error) {
+	file := filepath.Join(l.dir, "lines")
+	err = l.once(context.Background(), "write lines", func(context.Context) error {
+		text := strings.Repeat(strings.Repeat("x", line-1)+"\n", outputMiB<<20/line+1)
+		return os.WriteFile(file, []byte(text[:outputMiB<<20]), 0o644)
+	})
+	return []string{"-v", file + ":/lines:ro"}, []string{"sh", "-c", "dd if=/lines bs=64k 2>/dev/null"}, err
 }
 
 func measureOutput(ctx context.Context, l *lab, s *sample) error { return l.output(ctx, s) }
@@ -37,10 +43,13 @@ func measureUnlogged(ctx context.Context, l *lab, s *sample) error {
 }
 
 func (l *lab) output(ctx context.Context, s *sample, options ...string) error {
+	with, write, err := l.writeLines()
+	if err != nil {
+		return err
+	}
 	for range l.fewRuns() {
 		for _, e := range l.engines {
-			args := append(append([]string{"run", "--rm"}, options...), e.image)
-			cmd := e.cmd(ctx, append(args, writeLines()...)...)
+			cmd := e.cmd(ctx, slices.Concat([]string{"run", "--rm"}, options, with, []string{e.image}, write)...)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				return err
@@ -77,9 +86,12 @@ func measureLogging(ctx context.Context, l *lab, s *sample) error {
 
 func (l *lab) logOnce(ctx context.Context, e *engine, s *sample) error {
 	const name, end = "talker", "31536000" // seconds that nothing else sleeps
-	write := writeLines()
+	with, write, err := l.writeLines()
+	if err != nil {
+		return err
+	}
 	write[2] += "; sleep " + end
-	if _, err := e.run(ctx, append([]string{"create", "--name", name, e.image}, write...)...); err != nil {
+	if _, err := e.run(ctx, slices.Concat([]string{"create", "--name", name}, with, []string{e.image}, write)...); err != nil {
 		return err
 	}
 	defer e.run(ctx, "rm", "-f", name)
