@@ -96,16 +96,21 @@ func scanRecord(rows interface{ Scan(...any) error }) (record, error) {
 	if err != nil {
 		return r, err
 	}
-	if created != 0 {
-		r.Created = time.Unix(0, created).UTC()
-	}
 	if tagged != 0 {
 		r.TaggedAt = time.Unix(0, tagged).UTC()
 	}
-	if labels != "" {
-		err = json.Unmarshal([]byte(labels), &r.Labels)
+	return r, r.fill(created, labels)
+}
+
+// fill takes over what the index keeps in another form.
+func (r *record) fill(created int64, labels string) error {
+	if created != 0 {
+		r.Created = time.Unix(0, created).UTC()
 	}
-	return r, err
+	if labels == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(labels), &r.Labels)
 }
 
 // resolve finds an image by reference, full id, or the beginning of an id, in

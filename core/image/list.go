@@ -52,7 +52,7 @@ type listed struct {
 }
 
 func readListed(ctx context.Context, q queryer) (l listed, err error) {
-	if l.records, err = records(ctx, q); err != nil {
+	if l.records, err = listedRecords(ctx, q); err != nil {
 		return l, err
 	}
 	if l.names, err = allRefs(ctx, q, ""); err != nil {
@@ -63,6 +63,24 @@ func readListed(ctx context.Context, q queryer) (l listed, err error) {
 		l.parents[r.Parent] = true
 	}
 	return l, nil
+}
+
+// listedRecords are those of records with no more in them than lists show: with
+// ten thousand images each column counts.
+func listedRecords(ctx context.Context, q queryer) ([]record, error) {
+	var out []record
+	err := each(ctx, q, func(rows *sql.Rows) error {
+		var r record
+		var created int64
+		var labels string
+		if err := rows.Scan(&r.ID, &r.Parent, &created, &labels, &r.Size); err != nil {
+			return err
+		}
+		err := r.fill(created, labels)
+		out = append(out, r)
+		return err
+	}, `SELECT id, parent, created_at, labels, size FROM images WHERE removed_at IS NULL ORDER BY created_at DESC, id`)
+	return out, err
 }
 
 // records reads all live images, newest first.
