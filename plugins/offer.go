@@ -43,7 +43,9 @@ func offer(inv *Invocation, err error) {
 	if o.offer.Question != "" && inv.Offer != nil && inv.Offer(inv.Args, o.offer) {
 		return
 	}
-	SayHint(inv.Err, o.offer)
+	if shownTo(inv.Err) {
+		SayHint(inv.Err, o.offer)
+	}
 }
 
 // SayHint writes an offer that nobody was asked about.

@@ -9,7 +9,7 @@ import (
 
 // Ask asks a question between two lines; one key answers: y or n, Enter for
 // what yes says, Ctrl-C and Ctrl-D for no. Any other key means no, too, and is
-// the first one of the next line. Who has typed ahead did not mean to answer:
+// the first one of the next line; so is what comes in one go with others. Who has typed ahead did not mean to answer:
 // then nothing is asked, as on terminals where a single key cannot be read.
 func (e *Editor) Ask(ctx context.Context, question string, yes bool) (answer, asked bool) {
 	if e.lib == nil || ctx.Err() != nil || !e.begin() {
@@ -49,12 +49,19 @@ func (e *Editor) oneKey(ctx context.Context, yes bool) bool {
 			e.tty.quiet()
 			continue
 		}
+		if b == 0x03 || b == 0x04 { // Ctrl-C, Ctrl-D
+			return false
+		}
+		if e.typedAhead() { // a whole line came, `network ls`: its n is no answer
+			e.keyb.unread(b)
+			return false
+		}
 		switch b {
 		case 'y', 'Y':
 			return true
 		case '\r', '\n':
 			return yes
-		case 'n', 'N', 0x03, 0x04: // Ctrl-C, Ctrl-D
+		case 'n', 'N':
 		default:
 			e.keyb.unread(b)
 		}

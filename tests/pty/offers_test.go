@@ -73,6 +73,11 @@ func offers(t *testing.T, w *world) {
 	s.Send("echo next") // another key is a no, and begins the next line
 	s.Contains("[y/N] n\n" + p + "echo next")
 	s.Send("\x15")
+	fresh(s)
+	s.Send("port harbor\r")
+	s.Contains("Did you mean 'harbour'? [Y/n]")
+	s.Send("network ls -q > /dev/null; echo who''le\r") // a line is no answer, whatever it begins with
+	ends(s, "[Y/n] n\n"+p+"network ls -q > /dev/null; echo who''le\nwhole")
 	pullNow(t, w, s)
 	leave(s)
 	if data := w.once(t, "history"); !strings.Contains(data, "run --rm --pull never bb echo mended") {

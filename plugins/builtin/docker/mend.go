@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 // What engines and docker/cli say where a line can be mended.
@@ -45,7 +46,8 @@ type mend struct {
 // for people: where errors do not go to a terminal, docker's words stay alone.
 func mendable(cmd *cobra.Command, args []string, docker *command.DockerCli, err error) error {
 	ctx := cmd.Context()
-	if err == nil || ctx.Err() != nil || !docker.Err().IsTerminal() || len(args) == 0 {
+	person := docker.Err().IsTerminal() || show.TerminalOf(ctx) != nil // behind a page, errors are held back, too
+	if err == nil || ctx.Err() != nil || !person || len(args) == 0 {
 		return err
 	}
 	var status *plugins.StatusError
