@@ -10,5 +10,6 @@ func TestHosts(t *testing.T) {
 	e.ok("ip", "route", "add", "default", "via", outside)
 	t.Run("published", func(t *testing.T) { testPublished(t, e.in(t), other.in(t)) })
 	t.Run("throughput", func(t *testing.T) { testThroughput(t, e.in(t)) })
+	t.Run("walkthrough", func(t *testing.T) { testWalkthrough(t, e.in(t)) })
 	t.Run("names", func(t *testing.T) { testNames(t, e.in(t)) })
 }

@@ -55,3 +55,21 @@ func testThroughput(t *testing.T, e engine) {
 	}
 	e.nacre("rm", "-f", "meter")
 }
+
+// What tutorials type about ports, as they type it: the host's ports are the test's own.
+func testWalkthrough(t *testing.T, e engine) {
+	e.nacre("tag", "tools", "nginx")
+	line := func(text string) string { return e.nacre("-c", text) }
+	line(`docker run -d -p 8080:80 --name web nginx nginx -g "daemon off;"`)
+	eventually(t, "Welcome to nginx", func() *exec.Cmd { return e.command("curl", "-sf", "http://127.0.0.1:8080") })
+	contains(t, "docker ps", line("docker ps"), "0.0.0.0:8080->80/tcp")
+	contains(t, "docker port web", line("docker port web"), "80/tcp -> 0.0.0.0:8080")
+	line("docker stop -t 0 web")
+	line(`docker run -d -p 5000:5000 --privileged=true --name site nginx httpd -f -p 5000 -h /usr/share/nginx/html`)
+	eventually(t, "Welcome to nginx", func() *exec.Cmd { return e.command("curl", "-sf", "http://127.0.0.1:5000") })
+	line("docker rm -f $(docker ps -aq)")
+	if left := line("docker ps -aq"); left != "" {
+		t.Errorf("left: %s", left)
+	}
+	line("docker rmi nginx")
+}
