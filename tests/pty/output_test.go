@@ -199,7 +199,7 @@ func pager(t *testing.T, w *world) {
 	defer w.once(t, "rm", "-f", "speaks")
 	w.once(t, "run", "-d", "--name", "speaks", w.image, "sh", "-c", "seq 1 5000")
 	w.once(t, "wait", "speaks")
-	s := w.open(t, "NACRE_PAGER=less")
+	s := w.open(t, "NACRE_PAGER=less") // the blanks before lines keep them out of the history, by which menus of other tests are ordered
 	paging := func(first string) {
 		t.Helper()
 		s.Until("the pager shows "+first, func() bool { return strings.HasPrefix(s.Screen(), first) && strings.HasSuffix(s.Screen(), "\n:") })
@@ -213,7 +213,7 @@ func pager(t *testing.T, w *world) {
 	})
 	s.Send("q")
 	s.Until("the prompt is back", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
-	s.Send("clear; inspect speaks\r")
+	s.Send(" clear; inspect speaks\r")
 	paging("[\n    {\n")
 	s.Send("\x1a")
 	s.Contains("Stopped    inspect speaks")
@@ -229,7 +229,7 @@ func pager(t *testing.T, w *world) {
 	s.Until("the prompt is back", func() bool { return strings.HasSuffix(s.Screen(), "\n"+strings.TrimRight(p, " ")) })
 
 	// What fits is never paged; neither are pipes, loops' conditions, files, -f, other programs.
-	s.Send("clear; ps -a; logs --tail 5 speaks; logs speaks | wc -l; x=$(inspect speaks); logs -f speaks | tail -n 1\r")
+	s.Send(" clear; ps -a; logs --tail 5 speaks; logs speaks | wc -l; x=$(inspect speaks); logs -f speaks | tail -n 1\r")
 	ends(s, "4996\n4997\n4998\n4999\n5000\n5000\n5000")
 	s.Send("clear; export NACRE_PAGER='cat -n'; logs --tail 30 speaks\r")
 	ends(s, "    30  5000")

@@ -62,15 +62,15 @@ func TestTerminal(t *testing.T) {
 		{"offers", offers},
 		{"paste", paste},
 		{"login", login},
-		{"tables fit the window", tables},
-		{"long output has a pager", pager},
-		{"live stats", liveStats},
-		{"live stats are ended", statsEnds},
 		{"kinds of terminals", kinds},
 		{"slow line", slowLine},
 		{"in tmux", inTmux},
 		{"dumb", dumb},
 		{"terminated", terminated},
+		{"tables fit the window", tables},
+		{"long output has a pager", pager},
+		{"live stats", liveStats},
+		{"live stats are ended", statsEnds},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, w) })
 	}
