@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,8 @@ func (w *world) tmux(t *testing.T, columns, rows int) *pane {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Fatal("tmux is not installed: apt-get install tmux")
 	}
-	p := &pane{t: t, socket: filepath.Join(t.TempDir(), "s"), env: w.env}
+	// A history of its own: what other tests have used would come first in the menu, in an order that changes with time.
+	p := &pane{t: t, socket: filepath.Join(t.TempDir(), "s"), env: append(slices.Clone(w.env), "XDG_STATE_HOME="+t.TempDir())}
 	p.do("-u", "-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(rows), "-c", w.root, filepath.Join(w.bin, "nacre"))
 	t.Cleanup(func() { _ = p.command("kill-server").Run() }) // it has ended where the test left the shell
 	p.until("the prompt", func(text string) bool { return strings.HasPrefix(text, prompted) })
