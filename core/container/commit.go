@@ -31,10 +31,11 @@ func (m *Module) Commit(ctx context.Context, name string, opts backend.Container
 		return "", err
 	}
 	if opts.Pause && l.now == running {
-		if err := m.freeze(ctx, id, verbPause, true, events.ActionPause); err != nil {
+		release, err := m.holdStill(ctx, l)
+		if err != nil {
 			return "", err
 		}
-		defer func() { m.report(m.freeze(context.WithoutCancel(ctx), id, verbUnpause, false, events.ActionUnPause)) }()
+		defer release()
 	}
 	image, err := m.commit(ctx, l, opts)
 	if err != nil {
@@ -45,6 +46,26 @@ func (m *Module) Commit(ctx context.Context, name string, opts backend.Container
 		extra["imageRef"] = opts.Ref.String()
 	}
 	return image, m.emit(l.record, events.ActionCommit, extra)
+}
+
+// holdStill pauses a container until release. Its shim lets it go on when this
+// process is killed meanwhile.
+func (m *Module) holdStill(ctx context.Context, l live) (release func(), err error) {
+	client, err := m.client(ctx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	letGo, err := client.Hold(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cannot pause container %s: %w", l.ID, err)
+	}
+	release = func() { m.report(errors.Join(letGo(), m.emit(l.record, events.ActionUnPause, nil))) }
+	if err := m.emit(l.record, events.ActionPause, nil); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // commit streams the layer into the image store.

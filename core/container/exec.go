@@ -104,7 +104,7 @@ func (m *Module) emitExec(r *record, action events.Action, p *prepared) error {
 
 // ExecStart runs a prepared process and, unless it is detached, carries its streams.
 func (m *Module) ExecStart(ctx context.Context, id string, opts backend.ExecStart, hijack backend.Hijack) error {
-	p, err := m.execs.get(id)
+	p, err := m.findExec(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.
 		process.ConsoleSize = &specs.Box{Height: size[0], Width: size[1]}
 	}
 	stream, pid, err := client.Exec(ctx, shimapi.Exec{
-		ID: p.id, Process: process, Privileged: p.req.Privileged, Detach: opts.Detach,
+		ID: p.id, Process: process, User: p.req.User, Privileged: p.req.Privileged, Detach: opts.Detach,
 		Streams: shimapi.Attach{Stdin: p.req.AttachStdin, Stdout: p.req.AttachStdout, Stderr: p.req.AttachStderr, DetachKeys: p.keys},
 	})
 	if err != nil {
@@ -231,7 +231,7 @@ func inRunning(pid int) spec.Opener {
 
 // ExecInspect tells how a further process fares.
 func (m *Module) ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error) {
-	p, err := m.execs.get(id)
+	p, err := m.findExec(ctx, id)
 	if err != nil {
 		return container.ExecInspectResponse{}, err
 	}
@@ -295,7 +295,7 @@ func (m *Module) execStates(ctx context.Context, id string) (states []shimapi.Ex
 
 // ExecResize sets the size of a further process's terminal.
 func (m *Module) ExecResize(ctx context.Context, id string, rows, columns uint) error {
-	p, err := m.execs.get(id)
+	p, err := m.findExec(ctx, id)
 	if err != nil {
 		return err
 	}

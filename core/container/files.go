@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -241,9 +242,34 @@ func (m *Module) openRunning(ctx context.Context, l live, open func(pid int) (*f
 	return nil, err
 }
 
+const (
+	// betweenPatience is how long a container may be between two states, in
+	// which its files are nobody's: it starts, ends, or waits for its restart.
+	betweenPatience = 10 * time.Second
+	betweenPause    = 20 * time.Millisecond
+)
+
+// errBetween is for a container that is between two states.
+var errBetween = errdefs.ErrUnavailable.WithMessage("it is starting, restarting or ending; try again")
+
 // openToWrite opens a container's files to change them. One that does not run
-// is held until release: it must not start meanwhile.
+// is held until release: it must not start meanwhile. One that is between two
+// states is waited for.
 func (m *Module) openToWrite(ctx context.Context, id string) (l live, root *files.Root, release func(), err error) {
+	for deadline := time.Now().Add(betweenPatience); ; {
+		l, root, release, err = m.tryToWrite(ctx, id)
+		if !errors.Is(err, errBetween) || time.Now().After(deadline) {
+			return l, root, release, err
+		}
+		select {
+		case <-ctx.Done():
+			return l, nil, nil, ctx.Err()
+		case <-time.After(betweenPause):
+		}
+	}
+}
+
+func (m *Module) tryToWrite(ctx context.Context, id string) (l live, root *files.Root, release func(), err error) {
 	unlock, err := m.lock(ctx, id)
 	if err != nil {
 		return live{}, nil, nil, err
@@ -256,7 +282,7 @@ func (m *Module) openToWrite(ctx context.Context, id string) (l live, root *file
 		return l, root, func() {}, nil
 	}
 	if err == nil && (l.state != nil || l.Status == running) {
-		err = errdefs.ErrUnavailable.WithMessage("it is starting, restarting or ending; try again")
+		err = errBetween
 	}
 	if err == nil {
 		root, err = files.Apart(m.fileLayers(l.record), m.fileMounts(l.Mounts))

@@ -563,6 +563,46 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// What one process has started, another one can inspect and end.
+func TestExecOfAnotherProcess(t *testing.T) {
+	b := newBench(t)
+	first, second := b.open(), b.open()
+	b.run(first, "web", nil, "sleep", "1000")
+	id, err := first.ExecCreate(t.Context(), "web", container.ExecCreateRequest{Cmd: []string{"sleep", "1000"}, User: "web", Privileged: true, AttachStdout: true})
+	b.must(err)
+	b.must(first.ExecStart(t.Context(), id, backend.ExecStart{Detach: true}, nil))
+	e, err := second.ExecInspect(t.Context(), id)
+	b.must(err)
+	if p := e.ProcessConfig; !e.Running || e.Pid == 0 || e.OpenStdin || !e.OpenStdout || p.Entrypoint != "sleep" || !slices.Equal(p.Arguments, []string{"1000"}) || p.User != "web" || !*p.Privileged || p.Tty {
+		t.Errorf("inspect: %+v, %+v", e, p)
+	}
+	web, err := second.Inspect(t.Context(), "web", false)
+	b.must(err)
+	if !slices.Equal(web.ExecIDs, []string{id}) || e.ContainerID != web.ID {
+		t.Errorf("its execs: %v", web.ExecIDs)
+	}
+	b.must(second.Kill(t.Context(), id, "TERM"))
+	over := func(m *Module) func() bool {
+		return func() bool {
+			e, err := m.ExecInspect(t.Context(), id)
+			b.must(err)
+			return !e.Running && e.ExitCode != nil && *e.ExitCode == 128+15
+		}
+	}
+	b.eventually("the killed exec goes on", over(second))
+	b.eventually("its end is unknown to who started it", over(first))
+	if err := second.Kill(t.Context(), id, "KILL"); !errdefs.IsConflict(err) {
+		t.Errorf("killed twice: %v", err)
+	}
+	if err := second.Kill(t.Context(), strings.Repeat("0", 64), "KILL"); !errdefs.IsNotFound(err) {
+		t.Errorf("nobody killed: %v", err)
+	}
+	b.must(first.Kill(t.Context(), "web", "KILL"))
+	if !over(b.open())() { // also when the container has ended
+		t.Error("its end is forgotten with the container's")
+	}
+}
+
 func TestNamesAndIDs(t *testing.T) {
 	b := newBench(t)
 	m := b.open()

@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"syscall"
@@ -123,6 +124,9 @@ func (m *Module) Kill(ctx context.Context, name, signalName string) error {
 		return err
 	}
 	l, err := m.lookUp(ctx, name)
+	if errdefs.IsNotFound(err) && len(name) == 2*sha256.Size { // a whole id: perhaps an exec's
+		return m.killExec(ctx, name, sig, err)
+	}
 	if err != nil {
 		return err
 	}

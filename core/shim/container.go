@@ -58,6 +58,7 @@ type container struct {
 	health    health
 	name      atomic.Pointer[string] // in events; set before the first
 	events    *event.Log
+	held      *holder       // who paused it for a while; nil: nobody, or a user did for good
 	stop      chan struct{} // closed by the first Kill that means the end
 	size      shimapi.Resize
 	waiters   waiters

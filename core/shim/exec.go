@@ -38,14 +38,15 @@ type execs struct {
 type execution struct {
 	state shimapi.ExecState
 	io    *streams
+	proc  *runtime.Process // nil until it runs
 }
 
 // add reserves an exec's id and forgets the oldest finished ones.
-func (e *execs) add(id string, terminal bool) (*execution, error) {
+func (e *execs) add(req *shimapi.Exec) (*execution, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.find(id) != nil {
-		return nil, conflict("exec " + id + " has already been started")
+	if e.find(req.ID) != nil {
+		return nil, conflict("exec " + req.ID + " has already been started")
 	}
 	for i := 0; len(e.list) >= keptExecs && i < len(e.list); {
 		if e.list[i].state.Running {
@@ -54,8 +55,11 @@ func (e *execs) add(id string, terminal bool) (*execution, error) {
 		}
 		e.list = slices.Delete(e.list, i, i+1)
 	}
-	x := &execution{state: shimapi.ExecState{ID: id, Running: true}, io: newStreams()}
-	x.io.terminal = terminal
+	x := &execution{io: newStreams(), state: shimapi.ExecState{
+		ID: req.ID, Running: true,
+		Args: req.Process.Args, User: req.User, Terminal: req.Process.Terminal, Privileged: req.Privileged, Streams: req.Streams,
+	}}
+	x.io.terminal = req.Process.Terminal
 	x.io.stdinOne = true
 	e.list = append(e.list, x)
 	return x, nil
@@ -80,10 +84,10 @@ func (e *execs) lookup(id string) (*execution, error) {
 	return nil, &shimapi.Error{Message: "No such exec instance: " + id, Class: shimapi.ClassNotFound}
 }
 
-func (e *execs) started(x *execution, pid int) {
+func (e *execs) started(x *execution, proc *runtime.Process) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	x.state.Pid = pid
+	x.state.Pid, x.proc = proc.Pid, proc
 }
 
 func (e *execs) ended(x *execution, code int) {
@@ -122,7 +126,7 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 	if err != nil {
 		return err
 	}
-	x, err := c.execs.add(req.ID, req.Process.Terminal)
+	x, err := c.execs.add(req)
 	if err != nil {
 		return err
 	}
@@ -133,7 +137,7 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 		c.execs.busy.Done()
 		return err
 	}
-	c.execs.started(x, proc.Pid)
+	c.execs.started(x, proc)
 	go c.awaitExec(x, proc)
 	reply := shimapi.Reply{Pid: proc.Pid}
 	if req.Detach {

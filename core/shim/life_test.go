@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,6 +110,62 @@ func TestPause(t *testing.T) {
 	if exit := b.wait(); exit.ExitCode != 137 {
 		t.Errorf("exit %+v", exit)
 	}
+}
+
+func TestHold(t *testing.T) {
+	b := newBox(t, "sleep", "100")
+	b.launch()
+	hold := func() func() error {
+		t.Helper()
+		release, err := b.client.Hold(bg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.awaitStatus(shimapi.StatusPaused)
+		return release
+	}
+	let := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	release := hold()
+	if _, err := b.client.Hold(bg); !errdefs.IsConflict(err) {
+		t.Errorf("second hold: %v", err)
+	}
+	let(release())
+	b.awaitStatus(shimapi.StatusRunning)
+
+	// The user's own word stands: what was let go on and paused meanwhile stays paused.
+	release = hold()
+	let(b.client.Pause(bg, false))
+	let(b.client.Pause(bg, true))
+	let(release())
+	if state, err := b.client.State(bg); err != nil || state.Status != shimapi.StatusPaused {
+		t.Errorf("%+v, %v", state, err)
+	}
+	let(b.client.Pause(bg, false))
+
+	// A client that is killed lets go, too: the kernel closes its connection.
+	dir, err := os.Open(b.runDir) // a socket's address must be short
+	let(err)
+	defer dir.Close()
+	conn, err := net.Dial("unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), shimapi.SocketFile))
+	let(err)
+	_, err = conn.Write([]byte(`{"Hold":{}}` + "\n"))
+	let(err)
+	b.awaitStatus(shimapi.StatusPaused)
+	let(conn.Close())
+	b.awaitStatus(shimapi.StatusRunning)
+
+	// The end does not wait for who holds it.
+	release = hold()
+	let(b.client.Kill(bg, shimapi.Kill{Signal: 9, Stop: true}))
+	if exit := b.wait(); exit.ExitCode != 137 {
+		t.Errorf("exit %+v", exit)
+	}
+	_ = release() // the shim may be gone
 }
 
 func TestRestartOnFailure(t *testing.T) {

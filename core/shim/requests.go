@@ -93,6 +93,34 @@ func signalAll(rc *runtime.Container, sig unix.Signal) error {
 func (c *container) pause(pause bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.pauseLocked(pause)
+}
+
+// holdFor pauses for one client, and letGo ends that, unless somebody else has
+// already let the container go on.
+func (c *container) holdFor() (*holder, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.pauseLocked(true); err != nil {
+		return nil, err
+	}
+	c.held = &holder{}
+	return c.held, nil
+}
+
+func (c *container) letGo(held *holder) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held != held || c.state.Status != shimapi.StatusPaused {
+		return nil
+	}
+	return c.pauseLocked(false)
+}
+
+// holder tells one hold from another.
+type holder struct{ _ byte }
+
+func (c *container) pauseLocked(pause bool) error {
 	switch {
 	case c.state.Status == shimapi.StatusPaused && pause:
 		return conflict("Container " + c.bind.ID + " is already paused")
@@ -110,7 +138,7 @@ func (c *container) pause(pause bool) error {
 	if err := change(); err != nil {
 		return fmt.Errorf("%s container %s: %w", map[bool]string{true: "pause", false: "unpause"}[pause], c.bind.ID, err)
 	}
-	c.state.Status = status
+	c.state.Status, c.held = status, nil
 	if pause {
 		c.endHealth()
 	} else {
@@ -136,6 +164,32 @@ func (c *container) execResize(size shimapi.ExecResize) error {
 		return err
 	}
 	return x.io.resize(size.Rows, size.Columns)
+}
+
+// execKill sends a signal to an exec's process. Its number is nobody else's as
+// long as nobody has waited for it, which Process knows.
+func (c *container) execKill(k shimapi.ExecKill) error {
+	sig, err := signal(k.Signal)
+	if err != nil {
+		return err
+	}
+	x, err := c.execs.lookup(k.ID)
+	if err != nil {
+		return err
+	}
+	c.execs.mu.Lock()
+	proc := x.proc
+	c.execs.mu.Unlock()
+	if proc == nil {
+		return conflict("exec " + k.ID + " is not running")
+	}
+	if err = proc.Signal(sig); gone(err) {
+		return conflict("exec " + k.ID + " is not running")
+	}
+	if err != nil {
+		return fmt.Errorf("send signal %d to exec %s: %w", k.Signal, k.ID, err)
+	}
+	return nil
 }
 
 // update merges new limits over the old ones and applies them; the next

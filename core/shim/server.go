@@ -128,6 +128,8 @@ func (s *server) handle(conn *net.UnixConn) {
 			conn.Close()
 		}
 		s.answers.Done()
+	case req.Hold != nil:
+		s.hold(conn)
 	case req.Wait != nil || req.WaitNext != nil:
 		s.wait(conn, req.WaitNext != nil)
 	case req.Start != nil && req.Start.Held:
@@ -148,6 +150,21 @@ func (s *server) track(conn *net.UnixConn, open bool) {
 	} else {
 		delete(s.conns, conn)
 	}
+}
+
+// hold pauses the container for as long as the client is there.
+func (s *server) hold(conn *net.UnixConn) {
+	defer conn.Close()
+	held, err := s.c.holdFor()
+	written := shimapi.WriteLine(conn, shimapi.ReplyError(err))
+	s.answers.Done() // the container may end meanwhile
+	if err != nil {
+		return
+	}
+	if written == nil {
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	_ = shimapi.WriteLine(conn, shimapi.ReplyError(s.c.letGo(held)))
 }
 
 // wait registers, says so, and answers when the time has come. A client that
@@ -193,6 +210,8 @@ func (s *server) answer(req *shimapi.Request) shimapi.Reply {
 		err = s.c.resize(*req.Resize)
 	case req.ExecResize != nil:
 		err = s.c.execResize(*req.ExecResize)
+	case req.ExecKill != nil:
+		err = s.c.execKill(*req.ExecKill)
 	case req.Update != nil:
 		err = s.c.update(*req.Update)
 	case req.Rename != nil:

@@ -169,6 +169,27 @@ func (c *Client) Pause(ctx context.Context, pause bool) error {
 	return err
 }
 
+// Hold pauses the container until release is called, or this process ends,
+// however it does. One that somebody else let go on meanwhile, and perhaps
+// paused again, is left alone then.
+func (c *Client) Hold(ctx context.Context) (release func() error, err error) {
+	conn, _, err := c.call(ctx, &Request{Hold: &struct{}{}})
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		defer conn.Close()
+		if err := conn.CloseWrite(); err != nil {
+			return shimGone(ctx, err)
+		}
+		reply, err := readReply(conn)
+		if err != nil {
+			return shimGone(ctx, err)
+		}
+		return reply.Err()
+	}, nil
+}
+
 // Resize sets the terminal's size; before the start it is kept for the start.
 func (c *Client) Resize(ctx context.Context, rows, columns uint) error {
 	_, err := c.do(ctx, &Request{Resize: &Resize{Rows: rows, Columns: columns}})
@@ -193,6 +214,13 @@ func (c *Client) Exec(ctx context.Context, exec Exec) (conn *net.UnixConn, pid i
 // ExecResize sets the size of an exec's terminal.
 func (c *Client) ExecResize(ctx context.Context, id string, rows, columns uint) error {
 	_, err := c.do(ctx, &Request{ExecResize: &ExecResize{ID: id, Resize: Resize{Rows: rows, Columns: columns}}})
+	return err
+}
+
+// ExecKill sends a signal to an exec's process. It fails with
+// errdefs.ErrConflict where that has ended.
+func (c *Client) ExecKill(ctx context.Context, id string, signal int) error {
+	_, err := c.do(ctx, &Request{ExecKill: &ExecKill{ID: id, Signal: signal}})
 	return err
 }
 

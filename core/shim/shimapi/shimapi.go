@@ -191,6 +191,13 @@ type ExecState struct {
 	Pid      int
 	Running  bool
 	ExitCode *int
+
+	// What was asked for, for whoever did not ask.
+	Args       []string `json:",omitempty"`
+	User       string   `json:",omitempty"`
+	Terminal   bool     `json:",omitempty"`
+	Privileged bool     `json:",omitempty"`
+	Streams    Attach   `json:",omitzero"`
 }
 
 // Request is the line a client sends; exactly one field is set.
@@ -204,9 +211,11 @@ type Request struct {
 	Attach     *Attach     `json:",omitempty"`
 	Kill       *Kill       `json:",omitempty"`
 	Pause      *bool       `json:",omitempty"` // true pauses, false goes on
+	Hold       *struct{}   `json:",omitempty"` // pauses for as long as the client keeps its half of the connection open; a second answer says that it goes on
 	Resize     *Resize     `json:",omitempty"`
 	Exec       *Exec       `json:",omitempty"` // runs it; with streams, the connection carries them afterwards
 	ExecResize *ExecResize `json:",omitempty"`
+	ExecKill   *ExecKill   `json:",omitempty"`
 	Update     *Update     `json:",omitempty"`
 	Rename     *string     `json:",omitempty"` // the container's new name, for its events
 }
@@ -248,11 +257,18 @@ type ExecResize struct {
 	Resize
 }
 
+// ExecKill sends a signal to an exec's process.
+type ExecKill struct {
+	ID     string
+	Signal int
+}
+
 // Exec runs a further process.
 type Exec struct {
 	ID         string
 	Process    *specs.Process
-	Privileged bool // as the client asked; Process has the capabilities already
+	User       string // as the client named it
+	Privileged bool   // as the client asked; Process has the capabilities already
 	Streams    Attach
 	Detach     bool // reply at once, streams go nowhere
 }
