@@ -26,7 +26,7 @@ func (m *Module) Boot(ctx context.Context) (backend.BootReport, error) {
 	}
 	var first, later []live // those that join another's network come after it
 	for _, r := range records {
-		l, err := m.look(ctx, r)
+		l, err := m.look(keepDown(ctx), r)
 		if errdefs.IsNotFound(err) { // it removed itself
 			continue
 		}
@@ -73,7 +73,7 @@ func (m *Module) Halt(ctx context.Context) (backend.BootReport, error) {
 	}
 	var run []live
 	for _, r := range records {
-		l, err := m.look(ctx, r)
+		l, err := m.look(keepDown(ctx), r)
 		if errdefs.IsNotFound(err) {
 			continue
 		}

@@ -696,6 +696,70 @@ func TestKilledShim(t *testing.T) {
 	}
 }
 
+// A shim that was killed takes its container along; whoever looks next lets the
+// policy go on, but brings back nothing that a user has stopped or that has none.
+func TestPolicyGoesOnWithoutItsShim(t *testing.T) {
+	b := newBench(t)
+	m := b.open()
+	policy := func(name container.RestartPolicyMode) *container.HostConfig {
+		return &container.HostConfig{RestartPolicy: container.RestartPolicy{Name: name}}
+	}
+	ids := map[string]string{
+		"always": b.run(m, "always", policy(container.RestartPolicyAlways), "sleep", "1000"),
+		"failed": b.run(m, "failed", policy(container.RestartPolicyOnFailure), "sleep", "1000"),
+		"plain":  b.run(m, "plain", nil, "sleep", "1000"),
+	}
+	b.must(m.Close())
+	m = b.open()
+	kill := func(name string) {
+		t.Helper()
+		state, err := readJSON[shimapi.State](filepath.Join(m.paths.ContainerRun(ids[name]), shimapi.StateFile))
+		b.must(err)
+		b.must(unix.Kill(state.ShimPid, unix.SIGKILL))
+		b.eventually("the shim of "+name+" is left", func() bool { return ended(state.ShimPid) })
+	}
+	for name := range ids {
+		kill(name)
+	}
+	restarted := func(name string, count int) func() bool {
+		return func() bool {
+			res, err := m.Inspect(t.Context(), name, false)
+			b.must(err)
+			return res.State.Status == running && res.RestartCount == count && res.State.Pid != 0
+		}
+	}
+	b.eventually("always is not restarted", restarted("always", 1))
+	b.eventually("failed is not restarted", restarted("failed", 1))
+	if s := b.state(m, "plain"); s.Status != exited || s.ExitCode != 137 {
+		t.Errorf("without a policy: %+v", s)
+	}
+
+	// The next end counts on, and a stop in the pause is the last word.
+	kill("always")
+	b.eventually("always is not restarted again", restarted("always", 2))
+	kill("always")
+	b.must(m.Stop(t.Context(), "always", backend.ContainerStop{}))
+	if s := b.state(m, "always"); s.Running {
+		t.Errorf("after the stop: %+v", s)
+	}
+	if s := b.state(b.open(), "always"); s.Running {
+		t.Errorf("after the stop, in another process: %+v", s)
+	}
+
+	// At the machine's end nothing is brought back.
+	if _, err := m.Halt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.state(m, "failed"); s.Running {
+		t.Errorf("after the machine's end: %+v", s)
+	}
+	report, err := m.Boot(t.Context())
+	b.must(err)
+	if !slices.Equal(report.Done, []string{"failed"}) || len(report.Failed) > 0 {
+		t.Errorf("boot: %+v", report)
+	}
+}
+
 // What a process that was killed in the middle of something has left is
 // cleaned up by the next one.
 func TestSweep(t *testing.T) {

@@ -21,6 +21,9 @@ import (
 // exitLost is the exit code of a container that ended with the machine; docker's.
 const exitLost = 255
 
+// exitKilled is the exit code of what ended with its shim.
+const exitKilled = 128 + 9
+
 // networkFile keeps what the network module gave to a running container.
 const networkFile = "network.json"
 
@@ -49,8 +52,21 @@ func (m *Module) look(ctx context.Context, r *record) (live, error) {
 	if err != nil {
 		return live{}, err
 	}
-	if r.Status == removing {
+	return m.afterwards(r)
+}
+
+// afterwards is what a container does once its end was settled: its policy may
+// have started it again.
+func (m *Module) afterwards(r *record) (live, error) {
+	switch r.Status {
+	case removing: // nobody can name it any more
 		return live{}, noSuchContainer(r.ID)
+	case running:
+		l, ended, err := m.claim(r)
+		if err != nil || !ended {
+			return l, err
+		}
+		return live{record: r, now: exited}, nil // and has ended again
 	}
 	return live{record: r, now: r.Status}, nil
 }
@@ -147,6 +163,12 @@ func (m *Module) settleLocked(ctx context.Context, id string) error {
 	if r.HostConfig.AutoRemove {
 		return m.removeLocked(ctx, r, removeOptions{volumes: true, later: true})
 	}
+	if r.shimKilled && shouldRun(r) && !stayDown(ctx) {
+		if err := m.networks.Disconnect(ctx, r.ID); err != nil {
+			return err
+		}
+		return m.startAgain(context.WithoutCancel(ctx), r)
+	}
 	if err := m.saveState(ctx, r); err != nil {
 		return err
 	}
@@ -170,6 +192,7 @@ func (m *Module) recordEnd(ctx context.Context, r *record) error {
 		if !exit.StartedAt.IsZero() {
 			r.StartedAt = exit.StartedAt
 		}
+		r.shimKilled = exit.ShimKilled
 		if swept { // the shim had no time to tell
 			return m.emitDie(r)
 		}

@@ -36,6 +36,7 @@ type record struct {
 	FinishedAt   time.Time
 	RestartCount int
 	Stopped      bool // by a user: no restart policy brings it back
+	shimKilled   bool // as the last words say; not kept
 
 	Config     *container.Config
 	HostConfig *container.HostConfig

@@ -51,7 +51,7 @@ func (m *Module) startContainer(ctx context.Context, id string) error {
 	}
 	defer release()
 	before := *l.record
-	if err := m.run(ctx, l.record, b); err != nil {
+	if err := m.run(ctx, l.record, b, nil); err != nil {
 		l.record.Status, l.record.StartedAt = before.Status, before.StartedAt
 		return m.startFailed(ctx, l.record, err)
 	}
@@ -59,6 +59,34 @@ func (m *Module) startContainer(ctx context.Context, id string) error {
 	m.report(m.emitMounts(l.record, events.ActionMount))
 	return nil
 }
+
+// startAgain lets a container's policy go on whose shim was killed: a new one
+// takes over, and makes the policy's pause. The container's lock is held.
+func (m *Module) startAgain(ctx context.Context, r *record) error {
+	again := &shimapi.Again{RestartCount: r.RestartCount, ExitCode: r.ExitCode, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt}
+	b, release, err := m.bind(ctx, r.ID)
+	if err != nil {
+		return m.startFailed(ctx, r, err)
+	}
+	defer release()
+	if err := m.run(ctx, r, b, again); err != nil {
+		r.Status, r.StartedAt, r.FinishedAt = exited, again.StartedAt, again.FinishedAt
+		return m.startFailed(ctx, r, err)
+	}
+	m.bound.started(r.ID, b)
+	m.report(m.emitMounts(r, events.ActionMount))
+	return nil
+}
+
+type stayDownKey struct{}
+
+// keepDown lets no policy bring back what is found to have ended: at the
+// machine's end, and where the caller starts it itself.
+func keepDown(ctx context.Context) context.Context {
+	return context.WithValue(ctx, stayDownKey{}, true)
+}
+
+func stayDown(ctx context.Context) bool { return ctx.Value(stayDownKey{}) != nil }
 
 // lookLocked is look for whoever holds the lock.
 func (m *Module) lookLocked(ctx context.Context, id string) (live, error) {
@@ -81,15 +109,12 @@ func (m *Module) lookLocked(ctx context.Context, id string) (live, error) {
 			return live{}, err
 		}
 	}
-	if r.Status == removing { // nobody can name it any more
-		return live{}, noSuchContainer(id)
-	}
-	return live{record: r, now: r.Status}, nil
+	return m.afterwards(r)
 }
 
 // run starts the container: the row says running before the command runs, so
 // that no end goes unseen.
-func (m *Module) run(ctx context.Context, r *record, b *binding) error {
+func (m *Module) run(ctx context.Context, r *record, b *binding, again *shimapi.Again) error {
 	if err := os.Remove(filepath.Join(m.paths.Container(r.ID), shimapi.ExitFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("forget the last end of container %s: %w", r.ID, err)
 	}
@@ -112,11 +137,12 @@ func (m *Module) run(ctx context.Context, r *record, b *binding) error {
 	switch {
 	case err != nil:
 		_ = before.Wait() // what it has done is undone by who hears of the error
-	case canBeHeld(r):
+	case again == nil && canBeHeld(r):
 		err = m.runHeld(ctx, r, b, start, func() (backend.Endpoints, error) { return endpoints, before.Wait() })
 	default:
 		if err = before.Wait(); err == nil {
 			addFiles(start, m.smallFiles(r, endpoints))
+			start.Again = again
 			err = m.askShim(ctx, b, start)
 		}
 	}

@@ -36,26 +36,62 @@ func (m *Module) Stop(ctx context.Context, name string, opts backend.ContainerSt
 	return m.emit(l.record, events.ActionStop, nil)
 }
 
+// stop ends a container. Where its shim is killed before it hears of the wish,
+// the container has ended, but its policy does not know better: somebody may
+// have let it go on, so that it is stopped once more, or the wish is written down.
 func (m *Module) stop(ctx context.Context, l live, opts backend.ContainerStop) error {
+	ctx = keepDown(ctx)
+	for {
+		heard, err := m.stopOnce(ctx, l, opts)
+		if heard || err != nil {
+			return err
+		}
+		r, err := m.byID(ctx, l.ID)
+		if err == nil {
+			l, err = m.look(ctx, r)
+		}
+		switch {
+		case errdefs.IsNotFound(err): // it removed itself
+			return nil
+		case err != nil:
+			return err
+		case l.state == nil && l.now != created:
+			_, err := m.write(ctx, `UPDATE containers SET stopped = 1 WHERE id = ?`, l.ID)
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(betweenPause):
+		}
+	}
+}
+
+// stopOnce tells whether the shim has heard of the wish.
+func (m *Module) stopOnce(ctx context.Context, l live, opts backend.ContainerStop) (heard bool, err error) {
 	sig, timeout, err := stopPlan(l.record, opts)
 	if err != nil {
-		return err
+		return false, err
 	}
+	lost := func() (bool, error) { return false, m.settle(ctx, l.ID) }
 	client, err := m.client(ctx, l.ID)
-	if errdefs.IsConflict(err) { // it has just ended
-		return m.settle(ctx, l.ID)
+	if errdefs.IsConflict(err) || errdefs.IsUnavailable(err) { // it has just ended
+		return lost()
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended, err := client.Wait(waitCtx)
+	if errdefs.IsUnavailable(err) || errdefs.IsNotFound(err) {
+		return lost()
+	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := m.signal(ctx, client, l, sig, true); err != nil && !errdefs.IsConflict(err) && !errdefs.IsUnavailable(err) {
-		return err
+		return false, err
 	}
 	var patience <-chan time.Time
 	if timeout >= 0 {
@@ -64,18 +100,16 @@ func (m *Module) stop(ctx context.Context, l live, opts backend.ContainerStop) e
 	select {
 	case end := <-ended:
 		if errdefs.IsUnavailable(end.Err) {
-			if err := m.awaitDeath(ctx, l.ID); err != nil {
-				return err
-			}
+			return lost()
 		}
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-patience:
 		if err := m.killAndWait(ctx, client, l, killPatience); err != nil && !errdefs.IsConflict(err) && !errdefs.IsUnavailable(err) {
-			return err
+			return false, err
 		}
 	}
-	return m.settle(ctx, l.ID)
+	return true, m.settle(ctx, l.ID)
 }
 
 // stopPlan: the request's word, then the container's, then docker's defaults.

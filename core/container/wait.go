@@ -125,6 +125,9 @@ func (m *Module) outcome(ctx context.Context, l live, end shimapi.WaitResult) ba
 	if err != nil {
 		return backend.WaitResult{Err: err}
 	}
+	if r.Status == running { // its policy goes on
+		return backend.WaitResult{StatusCode: exitKilled}
+	}
 	return backend.WaitResult{StatusCode: r.ExitCode}
 }
 

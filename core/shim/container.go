@@ -106,6 +106,10 @@ func (c *container) run(start *shimapi.Start) (pid int, err error) {
 	c.start = start
 	c.mu.Unlock()
 	if err = c.prepare(start); err == nil {
+		if start.Again != nil {
+			go c.goOn(start.Again)
+			return 0, nil
+		}
 		err = c.launch()
 	}
 	if err != nil {
@@ -129,6 +133,11 @@ func (c *container) prepare(start *shimapi.Start) error {
 		return err
 	}
 	c.policy.Restart = start.Restart
+	if again := start.Again; again != nil {
+		c.policy.resume(again.RestartCount)
+		c.state.Status, c.state.RestartCount = shimapi.StatusRestarting, again.RestartCount
+		c.state.ExitCode, c.state.StartedAt, c.state.FinishedAt = again.ExitCode, again.StartedAt, again.FinishedAt
+	}
 	c.health.plan = planHealth(start.Health)
 	c.name.Store(&start.Name)
 	if start.EventLog != "" {
@@ -334,6 +343,26 @@ func (c *container) restartAfter(pause time.Duration, exit *shimapi.Exit) bool {
 	if err := c.worker.do(c.rc.Destroy); err != nil {
 		warnf("%v", err)
 	}
+	return c.launchAfter(pause, exit)
+}
+
+// goOn takes over from a shim that was killed: the container is in the pause
+// before its next restart.
+func (c *container) goOn(again *shimapi.Again) {
+	exit := &shimapi.Exit{
+		Version: shimapi.Version, ID: c.bind.ID, ExitCode: again.ExitCode, StartedAt: again.StartedAt, FinishedAt: again.FinishedAt,
+		RestartCount: again.RestartCount,
+	}
+	pause, wanted := c.decideRestart(exit)
+	if !wanted || !c.launchAfter(pause, exit) {
+		c.finish(exit)
+		return
+	}
+	c.supervise()
+}
+
+// launchAfter waits for the end of a pause and starts the container.
+func (c *container) launchAfter(pause time.Duration, exit *shimapi.Exit) bool {
 	select {
 	case <-c.stop:
 		return false

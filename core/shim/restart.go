@@ -22,6 +22,13 @@ type restartPolicy struct {
 	pause time.Duration // before the last restart
 }
 
+// resume takes over a policy after some restarts: the pauses have grown.
+func (p *restartPolicy) resume(count int) {
+	for range min(count, 10) { // a minute is reached
+		p.pause = min(max(2*p.pause, firstPause), longPause)
+	}
+}
+
 // next tells whether the container is to be started again, and after what pause.
 // count is the number of restarts so far.
 func (p *restartPolicy) next(exitCode, count int, ran time.Duration) (time.Duration, bool) {

@@ -84,6 +84,7 @@ type Start struct {
 	Log         Log
 	Restart     Restart
 	Health      *Health `json:",omitempty"` // nil: no health check
+	Again       *Again  `json:",omitempty"` // nil: a user starts it
 	AutoRemove  bool    // the writable layer is deleted by the shim after the end
 	EventLog    string  // events.jsonl that start (each, so that none comes after its die), die, oom and detach are appended to; empty: none
 	Name, Image string  // for events
@@ -136,6 +137,14 @@ type Release struct {
 	Cancel string `json:",omitempty"`
 }
 
+// Again makes a start a restart by policy after an end that no shim was there
+// to see: it begins with the policy's pause, and Start answers before that.
+type Again struct {
+	RestartCount          int // before this one
+	ExitCode              int
+	StartedAt, FinishedAt time.Time
+}
+
 // State is what runs now: <run>/state.json, replaced atomically.
 type State struct {
 	Version      int
@@ -182,6 +191,7 @@ type Exit struct {
 	RestartCount int
 	Stopped      bool        // by a user's stop or kill: no restart policy applies at boot
 	AutoRemoved  bool        // the record and the rest may be deleted
+	ShimKilled   bool        `json:",omitempty"` // a sweep says so: the container ended because its shim did
 	Execs        []ExecState `json:",omitempty"`
 }
 

@@ -128,7 +128,7 @@ func endContainer(ctx context.Context, state *shimapi.State) error {
 		Version: shimapi.Version, ID: state.ID, ExitCode: killedCode,
 		StartedAt: state.StartedAt, FinishedAt: time.Now().UTC(), RestartCount: state.RestartCount,
 		Stopped: state.Stopped, AutoRemoved: state.AutoRemove,
-		Error: "the container's shim was killed",
+		Error: "the container's shim was killed", ShimKilled: true,
 	}
 	data, err := json.Marshal(exit)
 	if err != nil {
