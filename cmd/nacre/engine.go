@@ -25,13 +25,26 @@ type lazyEngine struct {
 
 	mu     sync.Mutex
 	opened *engine.Engine
+	early  *engine.EarlyShim // on its way before the engine is open
 	warned bool
 }
 
 func newLazyEngine(o *options, errs io.Writer) *lazyEngine {
-	return &lazyEngine{
+	l := &lazyEngine{
 		dataRoot: o.dataRoot, execRoot: o.execRoot, config: o.config, errs: errs, verb: firstVerb(o.words),
 	}
+	if l.starts() && !namesEngine(o) {
+		l.early = engine.SpawnEarly(engine.Options{})
+	}
+	return l
+}
+
+// starts tells whether the command starts a container.
+func (l *lazyEngine) starts() bool { return l.verb == "run" || l.verb == "start" }
+
+// namesEngine tells whether the command line or the environment names an engine, so that it is hardly this one.
+func namesEngine(o *options) bool {
+	return o.flags.Changed("host") || o.flags.Changed("context") || os.Getenv("DOCKER_HOST") != "" || os.Getenv("DOCKER_CONTEXT") != ""
 }
 
 // firstVerb is what a one-shot command does; something had better be on its
@@ -82,7 +95,7 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 		return nil, err
 	}
 	opts := engine.Options{Version: version, Commit: commit(), Config: file, Collector: true,
-		ExpectStart: l.verb == "run" || l.verb == "start", ExpectExec: l.verb == "exec", OnlyCreate: l.verb == "create"}
+		Early: l.early, ExpectStart: l.starts(), ExpectExec: l.verb == "exec", OnlyCreate: l.verb == "create"}
 	if cfg.Debug {
 		opts.Log = log.New(l.errs, "nacre: ", log.LstdFlags)
 	}
@@ -91,7 +104,7 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.opened = e
+	l.opened, l.early = e, nil
 	return e, nil
 }
 

@@ -101,9 +101,10 @@ type Options struct {
 	// each. nil: json-file.
 	LogDefault func() (container.LogConfig, error)
 
-	ExpectStart bool // a start follows at once: make its shim ready
-	ExpectExec  bool // an exec follows at once
-	OnlyCreate  bool // no start follows a creation
+	Early       *Early // nil: none
+	ExpectStart bool   // a start follows at once: make its shim ready
+	ExpectExec  bool   // an exec follows at once
+	OnlyCreate  bool   // no start follows a creation
 }
 
 // Module implements api.Containers and api.Execs.
@@ -157,6 +158,9 @@ func New(ctx context.Context, o Options) (*Module, error) {
 		specs:      newSpecCache(),
 		store:      o.Store,
 		background: background, cancelBackground: cancel,
+	}
+	if o.Early != nil {
+		m.pool.adopt(o.Early)
 	}
 	if o.ExpectStart {
 		m.pool.prepare()

@@ -39,6 +39,22 @@ type spawning struct {
 
 func newPool(find func() (string, error)) *pool { return &pool{find: find} }
 
+// Early is a shim on its way before there is a module that could use it. One
+// that nobody uses ends with this process.
+type Early struct{ shim *spawning }
+
+// SpawnEarly spawns a shim for a program that is still putting itself together
+// and will start a container as soon as it can.
+func SpawnEarly(find func() (string, error)) *Early { return &Early{newPool(find).spawn()} }
+
+// adopt takes an early shim in.
+func (p *pool) adopt(e *Early) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, e.shim)
+	time.AfterFunc(spareFor, p.trim)
+}
+
 func (p *pool) spawn() *spawning {
 	s := &spawning{ready: make(chan struct{})}
 	go func() {

@@ -23,10 +23,10 @@ const envTrace = "NACRE_TRACE"
 func (e *Engine) openContainers(ctx context.Context, images *image.Service, networks *network.Networks, volumes *volume.Volumes, settings *trash.File) (*container.Module, error) {
 	opts := container.Options{
 		Store: e.store, Images: images, Networks: networks, Volumes: volumes, Events: e.events, Config: e.opts.Config,
-		Settings:    settings,
-		Shim:        sync.OnceValues(func() (string, error) { return shimapi.Find(e.opts.Self, e.opts.Getenv) }),
-		LogDefault:  e.logDefault,
-		ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec, OnlyCreate: e.opts.OnlyCreate,
+		Settings:   settings,
+		Shim:       e.opts.findShim(),
+		LogDefault: e.logDefault,
+		Early:      e.opts.Early, ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec, OnlyCreate: e.opts.OnlyCreate,
 	}
 	if e.opts.Getenv(envTrace) != "" {
 		opts.Trace = container.NewTrace(os.Stderr)
@@ -39,6 +39,22 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 	e.closers = append(e.closers, containers.Close)
 	e.warm, e.expect = containers.Warm, containers.ExpectProcess
 	return containers, nil
+}
+
+// findShim returns a function that looks for the shim's program once.
+func (o *Options) findShim() func() (string, error) {
+	return sync.OnceValues(func() (string, error) { return shimapi.Find(o.Self, o.Getenv) })
+}
+
+// EarlyShim is one that is spawned before the engine is open.
+type EarlyShim = container.Early
+
+// SpawnEarly spawns a shim for Options.Early. It is for a program that will
+// open the engine in some milliseconds to start a container: as many as the
+// shim takes to get ready.
+func SpawnEarly(opts Options) *EarlyShim {
+	opts.complete()
+	return container.SpawnEarly(opts.findShim())
 }
 
 // imageUsers tells the image store which containers use an image.

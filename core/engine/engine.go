@@ -41,6 +41,7 @@ type Options struct {
 	Self        string              // this program's own file, beside which nacre-shim lies; empty: os.Executable
 	Getenv      func(string) string // the user's environment; nil: os.Getenv
 	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
+	Early       *EarlyShim          // of SpawnEarly; nil: none
 	ExpectExec  bool                // a process will be started in a running container
 	OnlyCreate  bool                // containers will be created and not started
 	Collector   bool                // Self has the command `system collect`: what was removed is erased by a process of its own
