@@ -136,18 +136,32 @@ func (m *Module) lookUp(ctx context.Context, name string) (live, error) {
 // it, and removes it where its end is to be its removal. It may be called by
 // many at once and for a container that was settled already.
 func (m *Module) settle(ctx context.Context, id string) error {
-	unlock, err := m.lock(ctx, id)
-	if err != nil {
+	unlock, err := m.lockWhile(ctx, id, func() (bool, error) { return m.mayHaveEnded(ctx, id) })
+	if err != nil || unlock == nil {
 		return err
 	}
 	defer unlock()
 	return m.settleLocked(ctx, id)
 }
 
+// mayHaveEnded looks at the row where the run folder is missing: after a boot
+// there is an end to be written down, after a removal (which may have had the
+// lock until now) there is not, and the lock must not make the folder again.
+func (m *Module) mayHaveEnded(ctx context.Context, id string) (bool, error) {
+	if _, err := os.Stat(m.paths.ContainerRun(id)); !errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	r, err := m.byID(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && r.Status == running, err
+}
+
 func (m *Module) settleLocked(ctx context.Context, id string) error {
 	r, err := m.byID(ctx, id)
 	if errdefs.IsNotFound(err) {
-		return nil
+		return os.RemoveAll(m.paths.ContainerRun(id)) // which the lock has made
 	}
 	if err != nil || r.Status != running {
 		return err

@@ -21,7 +21,15 @@ const opsLock = "ops.lock"
 // lock admits one change of a container at a time, among goroutines and
 // among processes. A crash lets go of it.
 func (m *Module) lock(ctx context.Context, id string) (unlock func(), err error) {
+	return m.lockWhile(ctx, id, func() (bool, error) { return true, nil })
+}
+
+// lockWhile is lock as long as it is needed, and returns no way to unlock when it is not.
+func (m *Module) lockWhile(ctx context.Context, id string, needed func() (bool, error)) (unlock func(), err error) {
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
+		if ok, err := needed(); err != nil || !ok {
+			return nil, err
+		}
 		unlock, err := m.tryLock(id)
 		if err != nil || unlock != nil {
 			return unlock, err
