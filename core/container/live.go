@@ -136,7 +136,7 @@ func (m *Module) lookUp(ctx context.Context, name string) (live, error) {
 // it, and removes it where its end is to be its removal. It may be called by
 // many at once and for a container that was settled already.
 func (m *Module) settle(ctx context.Context, id string) error {
-	unlock, err := m.lockWhile(ctx, id, func() (bool, error) { return m.mayHaveEnded(ctx, id) })
+	unlock, err := m.lockWhile(ctx, id, func() (ok, makes bool, err error) { return m.mayHaveEnded(ctx, id) })
 	if err != nil || unlock == nil {
 		return err
 	}
@@ -147,15 +147,15 @@ func (m *Module) settle(ctx context.Context, id string) error {
 // mayHaveEnded looks at the row where the run folder is missing: after a boot
 // there is an end to be written down, after a removal (which may have had the
 // lock until now) there is not, and the lock must not make the folder again.
-func (m *Module) mayHaveEnded(ctx context.Context, id string) (bool, error) {
+func (m *Module) mayHaveEnded(ctx context.Context, id string) (may, missing bool, err error) {
 	if _, err := os.Stat(m.paths.ContainerRun(id)); !errors.Is(err, os.ErrNotExist) {
-		return true, nil
+		return true, false, nil
 	}
 	r, err := m.byID(ctx, id)
 	if errdefs.IsNotFound(err) {
-		return false, nil
+		return false, true, nil
 	}
-	return err == nil && r.Status == running, err
+	return err == nil && r.Status == running, true, err
 }
 
 func (m *Module) settleLocked(ctx context.Context, id string) error {

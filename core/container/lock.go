@@ -21,16 +21,21 @@ const opsLock = "ops.lock"
 // lock admits one change of a container at a time, among goroutines and
 // among processes. A crash lets go of it.
 func (m *Module) lock(ctx context.Context, id string) (unlock func(), err error) {
-	return m.lockWhile(ctx, id, func() (bool, error) { return true, nil })
+	return m.lockWhile(ctx, id, func() (bool, bool, error) { return true, true, nil })
 }
 
-// lockWhile is lock as long as it is needed, and returns no way to unlock when it is not.
-func (m *Module) lockWhile(ctx context.Context, id string, needed func() (bool, error)) (unlock func(), err error) {
+// lockWhile is lock as long as it is needed, and returns no way to unlock when
+// it is not. makes says whether the lock's folder may be made where it is missing.
+func (m *Module) lockWhile(ctx context.Context, id string, needed func() (ok, makes bool, err error)) (unlock func(), err error) {
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
-		if ok, err := needed(); err != nil || !ok {
+		ok, makes, err := needed()
+		if err != nil || !ok {
 			return nil, err
 		}
-		unlock, err := m.tryLock(id)
+		unlock, err := m.tryLockIn(id, makes)
+		if !makes && errors.Is(err, os.ErrNotExist) {
+			continue // it was there a moment ago
+		}
 		if err != nil || unlock != nil {
 			return unlock, err
 		}
@@ -44,8 +49,10 @@ func (m *Module) lockWhile(ctx context.Context, id string, needed func() (bool, 
 
 // tryLock is lock for whoever does not wait: without an error and without a
 // way to unlock, somebody else has it.
-func (m *Module) tryLock(id string) (unlock func(), err error) {
-	f, err := m.openLock(id)
+func (m *Module) tryLock(id string) (unlock func(), err error) { return m.tryLockIn(id, true) }
+
+func (m *Module) tryLockIn(id string, makes bool) (unlock func(), err error) {
+	f, err := m.openLock(id, makes)
 	if err != nil {
 		return nil, fmt.Errorf("lock container %s: %w", id, err)
 	}
@@ -66,20 +73,25 @@ func (m *Module) tryLock(id string) (unlock func(), err error) {
 }
 
 // openLock opens the lock's file, which is mostly there.
-func (m *Module) openLock(id string) (*os.File, error) {
+func (m *Module) openLock(id string, makes bool) (*os.File, error) {
 	dir := m.paths.ContainerRun(id)
 	open := func() (*os.File, error) {
 		return os.OpenFile(filepath.Join(dir, opsLock), os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
 	}
-	f, err := open()
-	if !errors.Is(err, os.ErrNotExist) {
-		return f, err
+	for tries := 0; ; tries++ {
+		f, err := open()
+		if !makes || !errors.Is(err, os.ErrNotExist) || tries == lockTries {
+			return f, err
+		}
+		// A removal may take the folder away again before the file is there.
+		if err := os.MkdirAll(dir, 0o710); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
 	}
-	if err := os.MkdirAll(dir, 0o710); err != nil {
-		return nil, err
-	}
-	return open()
 }
+
+// lockTries is how often a removal may come between.
+const lockTries = 100
 
 // shimAlive tells whether a shim holds the container. Asking takes the lock
 // for a moment, shared; a shim that binds just then tries again.
