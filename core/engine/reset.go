@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/nacre-sh/nacre/core/api"
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/filter"
@@ -30,9 +32,13 @@ func (r reset) containers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("remove all containers: %w", err)
 	}
+	ids := make([]string, len(list))
+	for i, c := range list {
+		ids[i] = c.ID
+	}
 	var errs []error
-	for _, c := range list {
-		errs = append(errs, r.backends.Containers.Remove(ctx, c.ID, backend.ContainerRemove{Force: true, Volumes: true}))
+	for _, done := range r.backends.Containers.RemoveMany(ctx, ids, backend.ContainerRemove{Force: true, Volumes: true}) {
+		errs = append(errs, <-done)
 	}
 	return errors.Join(errs...)
 }
@@ -42,10 +48,16 @@ func (r reset) images(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("remove all images: %w", err)
 	}
-	var errs []error
-	for _, image := range list {
-		_, err := r.backends.Images.Remove(ctx, image.ID, backend.ImageRemove{Force: true})
-		errs = append(errs, err)
+	ids := make([]string, len(list))
+	for i, image := range list {
+		ids[i] = image.ID
+	}
+	removed, err := r.backends.Images.RemoveMany(ctx, ids, backend.ImageRemove{Force: true})
+	errs := []error{err}
+	for _, one := range removed {
+		if !errdefs.IsNotFound(one.Err) { // with a child went its parents, too
+			errs = append(errs, one.Err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,9 +24,12 @@ import (
 )
 
 const (
-	// drainPatience is how long output may take to be passed on after the end;
-	// it is docker's, too.
+	// drainPatience is how long nothing may come of a container's output after
+	// the end of its init, where others may hold the streams open.
 	drainPatience = 2 * time.Second
+	// ownPatience is the same where all that had the streams have ended with the
+	// init: their end comes for certain, however slow the machine is.
+	ownPatience = time.Minute
 	// warmLimit is how long a bound shim stays prepared for a start that does not come.
 	warmLimit = 250 * time.Millisecond
 	// settledAfter is when a container that still runs is one that runs for long.
@@ -299,7 +303,7 @@ func (c *container) awaitInit() *shimapi.Exit {
 	code, err := c.init.Wait()
 	finished := time.Now().UTC()
 	kills, oomErr := c.rc.OOMKills()
-	c.io.drain(drainPatience)
+	c.io.drain(c.patience())
 	c.io.release()
 	exit := &shimapi.Exit{
 		Version: shimapi.Version, ID: c.bind.ID, ExitCode: code, StartedAt: c.state.StartedAt, FinishedAt: finished,
@@ -314,6 +318,15 @@ func (c *container) awaitInit() *shimapi.Exit {
 		c.emit(events.ActionOOM, nil)
 	}
 	return exit
+}
+
+// patience is how long to wait for output that may still come.
+func (c *container) patience() time.Duration {
+	own := func(ns specs.LinuxNamespace) bool { return ns.Type == specs.PIDNamespace && ns.Path == "" }
+	if slices.ContainsFunc(c.start.Spec.Linux.Namespaces, own) {
+		return ownPatience
+	}
+	return drainPatience
 }
 
 func (c *container) decideRestart(exit *shimapi.Exit) (time.Duration, bool) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,8 @@ type streams struct {
 	console *os.File      // the terminal, which is stdin and stdout at once
 	begun   chan struct{} // closed by begin: stdin is known
 	copies  sync.WaitGroup
-	files   []io.Closer // the process's ends, to be closed once it has them
+	passed  atomic.Uint64 // reads that were passed on
+	files   []io.Closer   // the process's ends, to be closed once it has them
 }
 
 func newStreams() *streams { return &streams{begun: make(chan struct{})} }
@@ -132,6 +134,7 @@ func (s *streams) copyOut(stream byte, from *os.File) {
 				s.writeLog(name, lines.push(buf[:n]))
 			}
 			s.broadcast(stream, buf[:n])
+			s.passed.Add(1)
 		}
 		if err != nil { // EOF, or EIO from a terminal that nobody has open
 			break
@@ -290,9 +293,9 @@ func (s *streams) resize(rows, columns uint) error {
 	return nil
 }
 
-// drain waits until the output of a process that has ended is passed on, for at
-// most the given time: a process that is left over (an exec that forked) may
-// hold the streams open longer.
+// drain waits until the output of a process that has ended is passed on. It
+// gives up when nothing more comes for the given time: a process that is left
+// over (an exec that forked) may hold the streams open longer.
 func (s *streams) drain(patience time.Duration) {
 	s.mu.Lock()
 	clients := slices.Clone(s.clients)
@@ -302,9 +305,16 @@ func (s *streams) drain(patience time.Duration) {
 	}
 	drained := make(chan struct{})
 	go func() { s.copies.Wait(); close(drained) }()
-	select {
-	case <-drained:
-	case <-time.After(patience):
+	for {
+		before := s.passed.Load()
+		select {
+		case <-drained:
+			return
+		case <-time.After(patience):
+		}
+		if s.passed.Load() == before {
+			return
+		}
 	}
 }
 
