@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/sys/mountinfo"
 
 	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -195,14 +196,37 @@ func parseMode(mode string) (bindMode, error) {
 			m.propagation = mount.Propagation(option)
 		}
 	}
-	return m, checkPropagation(m.propagation)
+	return m, nil
 }
 
-// checkPropagation: a shim's mounts live in its own mount namespace, which
-// nothing leaves.
-func checkPropagation(p mount.Propagation) error {
-	if p == mount.PropagationShared || p == mount.PropagationRShared {
-		return errdefs.ErrNotImplemented.WithMessage("mount propagation " + string(p) + " is not supported by nacre's own engine")
+// shares tells whether what is mounted below is to be seen on both sides. The
+// shim's own mount namespace lets nothing out, so such a mount is brought there
+// from the host's.
+func (p *mountPoint) shares() bool {
+	return p.Propagation == mount.PropagationShared || p.Propagation == mount.PropagationRShared
+}
+
+// mustBeShared: a container can share mounts only where the host does.
+func mustBeShared(source string) error {
+	real, err := filepath.EvalSymlinks(source)
+	if err != nil {
+		return fmt.Errorf("find the mount of %s: %w", source, err)
+	}
+	mounts, err := mountinfo.GetMounts(mountinfo.ParentsFilter(real))
+	if err != nil {
+		return fmt.Errorf("find the mount of %s: %w", source, err)
+	}
+	var on *mountinfo.Info
+	for _, m := range mounts {
+		if on == nil || len(m.Mountpoint) >= len(on.Mountpoint) { // a later one covers an earlier one
+			on = m
+		}
+	}
+	if on == nil {
+		return invalid("path %s is on no mount that is seen here", source)
+	}
+	if !slices.ContainsFunc(strings.Fields(on.Optional), func(o string) bool { return strings.HasPrefix(o, "shared:") }) {
+		return invalid("path %s is mounted on %s but it is not a shared mount", source, on.Mountpoint)
 	}
 	return nil
 }
@@ -262,7 +286,7 @@ func parseBindMount(s mount.Mount, wrong mountError) (mountPoint, error) {
 	if _, err := os.Lstat(p.Source); errors.Is(err, fs.ErrNotExist) && !p.CreateSrc {
 		return wrong("bind source path does not exist: %s", s.Source)
 	}
-	return p, checkPropagation(p.Propagation)
+	return p, nil
 }
 
 func parseVolumeMount(s mount.Mount, wrong mountError) (mountPoint, error) {
@@ -453,8 +477,8 @@ func (m *Module) detachVolumes(ctx context.Context, r *record) error {
 }
 
 // sources are the mounts that the shim must put together before it can bind
-// them: images, and folders within a volume, which only it can open without
-// following what a container may have changed meanwhile.
+// them: images, folders within a volume, which only it can open without
+// following what a container may have changed meanwhile, and shared mounts.
 func (m *Module) sources(r *record) (list []shimapi.Source) {
 	for i := range r.Mounts {
 		p := &r.Mounts[i]
@@ -464,6 +488,8 @@ func (m *Module) sources(r *record) (list []shimapi.Source) {
 			list = append(list, shimapi.Source{Lower: m.absolute(p.Lowers), Subpath: p.Subpath, Target: target})
 		case p.Type == mount.TypeVolume && p.Subpath != "":
 			list = append(list, shimapi.Source{Lower: []string{p.Source}, Subpath: p.Subpath, Target: target})
+		case p.shares():
+			list = append(list, shimapi.Source{Lower: []string{p.Source}, Target: target, Shared: true})
 		}
 	}
 	return list
@@ -486,7 +512,12 @@ func (m *Module) specMounts(r *record) ([]spec.Mount, error) {
 			}
 		}
 		source := p.Source
-		if p.Type == mount.TypeImage || p.Type == mount.TypeVolume && p.Subpath != "" {
+		if p.shares() {
+			if err := mustBeShared(p.Source); err != nil {
+				return nil, err
+			}
+		}
+		if p.Type == mount.TypeImage || p.Type == mount.TypeVolume && p.Subpath != "" || p.shares() {
 			source = m.sourceTarget(r.ID, i)
 		}
 		mo := spec.Mount{Type: string(p.Type), Source: source, Destination: p.Destination, ReadOnly: !p.RW,

@@ -159,11 +159,16 @@ func (c *container) prepare(start *shimapi.Start) error {
 		c.worker.close()
 		c.worker = newWorker()
 	}
+	trees, err := copyShared(start.Sources)
+	if err != nil {
+		return err
+	}
 	c.mounted = c.worker.begin(func() error {
+		defer trees.close()
 		if err := mountRoot(start.Rootfs); err != nil {
 			return err
 		}
-		return mountSources(start.Sources)
+		return mountSources(start.Sources, trees)
 	})
 	if err := c.joinOthers(start.Spec); err != nil {
 		return err

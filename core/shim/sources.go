@@ -15,9 +15,13 @@ import (
 
 // mountSources puts the folders together that the specification binds, in the
 // calling thread's mount namespace: they go with the shim.
-func mountSources(sources []shimapi.Source) error {
+func mountSources(sources []shimapi.Source, trees sharedTrees) error {
 	for _, s := range sources {
-		if err := mountSource(s); err != nil {
+		mount := mountSource
+		if s.Shared {
+			mount = trees.mount
+		}
+		if err := mount(s); err != nil {
 			return err
 		}
 	}

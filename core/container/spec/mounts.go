@@ -97,10 +97,27 @@ func (b *builder) userMounts() []specs.Mount {
 		case "tmpfs":
 			mounts = append(mounts, specs.Mount{Destination: m.Destination, Type: "tmpfs", Source: "tmpfs", Options: m.Options})
 		default:
+			b.rootPropagation(m.Options)
 			mounts = append(mounts, specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Source, Options: bindOptions(m, b.in.Host.RecursiveReadOnly)})
 		}
 	}
 	return mounts
+}
+
+// rootPropagation: a mount can share or follow others only if the container's
+// root does not keep it from that.
+func (b *builder) rootPropagation(options []string) {
+	root := &b.spec.Linux.RootfsPropagation
+	for _, o := range options {
+		switch o {
+		case "shared", "rshared":
+			*root = "shared"
+		case "slave", "rslave":
+			if *root == "" {
+				*root = "rslave"
+			}
+		}
+	}
 }
 
 // bindOptions: read-only covers submounts where the kernel can do that

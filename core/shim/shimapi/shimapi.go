@@ -93,11 +93,13 @@ type Start struct {
 
 // Source is a folder that is mounted on Target, an empty folder in the run
 // folder: several Lower as a read-only overlay, topmost first, one as it is, or
-// the Subpath within, which cannot lead out of it.
+// the Subpath within, which cannot lead out of it. Shared is a folder or file of
+// the host that shares its mounts both ways.
 type Source struct {
 	Lower   []string
-	Subpath string
+	Subpath string `json:",omitempty"`
 	Target  string
+	Shared  bool `json:",omitempty"`
 }
 
 // Runtime is a program with the command line of the OCI runtimes.
