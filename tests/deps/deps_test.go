@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func rules() []rule {
 		{"core/access", []string{"core/config"}},
 		{"core/trash", []string{"core/backend"}},
 		{"core/api", []string{"core/api…", "core/backend", "core/filter"}},
-		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi"}},
+		{"core/runtime", []string{"core/runtime…", "core/shim/shimapi", "core/thread"}},
 		{"core/shim", []string{"core/shim…", "core/runtime…", "core/event", "core/thread"}},
 		{"core/engine", []string{"core…"}},
 		{"core/registry/server", nil},
@@ -86,19 +87,21 @@ type pkg struct {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	list := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...")
+	list.Env = append(os.Environ(), "CGO_ENABLED=1") // the shim's files need it
+	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []pkg
+	var found []pkg
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var p pkg
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			return list
+			return found
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, p)
+		found = append(found, p)
 	}
 }
 
