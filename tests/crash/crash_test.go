@@ -6,7 +6,6 @@ package crash
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,16 +20,6 @@ import (
 	"github.com/nacre-sh/nacre/tests/program"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
-
-// moments are n delays after which a command is killed. They are spread over
-// the time that it takes when nobody kills it (takes), so that they fall into
-// all of its steps on a fast machine as on a slow one.
-func moments(n int, whole time.Duration) (list []time.Duration) {
-	for i := range n {
-		list = append(list, whole*time.Duration(i)/time.Duration(n-1))
-	}
-	return list
-}
 
 // engine is one nacre with roots of its own.
 type engine struct {
@@ -100,34 +89,6 @@ func (e *engine) eventually(want string, args ...string) {
 		}
 	}
 	e.t.Fatalf("nacre %s: %q, want %q", strings.Join(args, " "), got, want)
-}
-
-// killAfter starts a command and kills it, and it alone, after a while. It
-// tells whether the command was still running.
-func (e *engine) killAfter(delay time.Duration, args ...string) bool {
-	e.t.Helper()
-	cmd := e.command(args...)
-	must(e.t, cmd.Start())
-	time.Sleep(delay)
-	cmd.Process.Signal(syscall.SIGKILL)
-	err := cmd.Wait()
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	return ok && exit.Sys().(syscall.WaitStatus).Signaled()
-}
-
-// takes is how long a command works when it is left alone: the shortest of
-// several times, because the first finds nothing prepared, and the machine may be busy.
-func (e *engine) takes(prepare func(), args ...string) (shortest time.Duration) {
-	e.t.Helper()
-	for i := range 3 {
-		prepare()
-		began := time.Now()
-		e.must(args...)
-		if took := time.Since(began); i == 0 || took < shortest {
-			shortest = took
-		}
-	}
-	return shortest
 }
 
 // consistent says whether the store works: everything listed can be inspected
@@ -208,54 +169,55 @@ func processesOf(root string) (found []string) {
 func TestNacreKilledInRun(t *testing.T) {
 	e := newEngine(t)
 	for _, line := range [][]string{
-		{"run", "-d", "-p", "127.0.0.1::80", e.image, "sleep", "1000"},
-		{"run", "--rm", e.image, "sleep", "0.05"},
+		{"run", "-d", "-p", "127.0.0.1::80", "-v", "data:/data", e.image, "sleep", "1000"},
+		{"run", "--rm", e.image, "true"},
 	} {
-		whole := e.takes(nothing, line...)
-		// Where most had ended, the machine has become quicker since: nearer moments.
-		for killed, round := 0, 0; killed < 7; round++ {
-			if round == 5 {
-				t.Fatalf("only %d commands were killed in their work, in the first %v", killed, whole)
-			}
-			for _, delay := range moments(14, whole) {
-				if e.killAfter(delay, line...) {
-					killed++
-				}
-				e.consistent(fmt.Sprintf("%s killed after %v", strings.Join(line, " "), delay))
-			}
-			whole /= 2
+		e.killedInSteps(20, nothing, line, func(string) {})
+	}
+	e.must("volume", "rm", "data")
+}
+
+// killedInSteps kills a command before about n of its steps, each time with
+// what prepare makes, and demands a consistent store after check.
+func (e *engine) killedInSteps(n int, prepare func(), line []string, check func(after string)) {
+	e.t.Helper()
+	e.steps(prepare, line...) // the first of its kind makes what the others find
+	e.consistent(strings.Join(line, " "))
+	steps := e.steps(prepare, line...)
+	e.consistent(strings.Join(line, " "))
+	killed := 0
+	for _, step := range moments(n, steps) {
+		prepare()
+		if e.killAt(step, line...) {
+			killed++
 		}
+		after := fmt.Sprintf("%s killed before step %d of %d", strings.Join(line, " "), step, steps)
+		check(after)
+		e.consistent(after)
+	}
+	e.t.Logf("%s: killed %d times in %d steps", strings.Join(line, " "), killed, steps)
+	if *every == 0 && killed < n/2 {
+		e.t.Errorf("%s was killed %d times only", strings.Join(line, " "), killed)
 	}
 }
 
 func TestNacreKilledInRemove(t *testing.T) {
 	e := newEngine(t)
 	create := func() {
-		e.must("run", "-d", "--name", "victim", "-v", "data:/data", e.image, "sleep", "1000")
+		e.must("run", "-d", "--name", "victim", "-v", "data:/data", "-p", "127.0.0.1::80", e.image, "sleep", "1000")
 	}
-	remove := []string{"rm", "-f", "-v", "victim"}
-	for _, delay := range moments(14, e.takes(create, remove...)) {
-		create()
-		e.killAfter(delay, remove...)
-		e.consistent(fmt.Sprintf("rm -f killed after %v", delay))
-		e.must("volume", "rm", "data")
-	}
+	e.killedInSteps(20, create, []string{"rm", "-f", "-v", "victim"}, func(string) {})
+	e.must("volume", "rm", "data")
 }
 
 func TestNacreKilledInStop(t *testing.T) {
 	e := newEngine(t)
 	create := func() { e.must("run", "-d", "--name", "victim", e.image, "sleep", "1000") }
-	stop := []string{"stop", "-t", "0", "victim"}
-	whole := e.takes(func() { e.command("rm", "-f", "victim").Run(); create() }, stop...)
-	e.must("rm", "victim")
-	for _, delay := range moments(14, whole) {
-		create()
-		e.killAfter(delay, stop...)
+	e.killedInSteps(12, create, []string{"stop", "-t", "0", "victim"}, func(after string) {
 		if status := e.must("inspect", "-f", "{{.State.Status}}", "victim"); status != "running" && status != "exited" {
-			t.Errorf("stop killed after %v: status %q", delay, status)
+			t.Errorf("%s: status %q", after, status)
 		}
-		e.consistent(fmt.Sprintf("stop killed after %v", delay))
-	}
+	})
 }
 
 // A container whose shim was killed has exited with 137, and can be started again.
@@ -338,14 +300,23 @@ func TestNacreKilledInRemovalAndUndo(t *testing.T) {
 		e.must("create", "--name", "victim", "-v", "data:/data", e.image, "true")
 		e.must("volume", "create", "spare")
 	}
-	whole := e.takes(func() { e.must("create", "--name", "victim", e.image, "true") }, "rm", "victim")
+	removals := [][]string{{"rm", "victim"}, {"volume", "rm", "spare"}, {"rmi", "-f", e.image}, {"undo"}}
+	create()
+	most := 0
+	for _, args := range removals {
+		most = max(most, e.steps(nothing, args...))
+	}
+	for e.command("undo").Run() == nil { // all that was removed
+	}
+	e.must("rm", "victim")
+	e.must("volume", "rm", "spare", "data")
 	e.must("trash", "empty")
-	for _, delay := range moments(5, whole+whole/4) {
+	for _, step := range moments(6, most) {
 		create()
-		for _, args := range [][]string{{"rm", "victim"}, {"volume", "rm", "spare"}, {"rmi", "-f", e.image}, {"undo"}} {
-			e.killAfter(delay, args...)
+		for _, args := range removals {
+			e.killAt(step, args...)
 		}
-		after := fmt.Sprintf("removals killed after %v", delay)
+		after := fmt.Sprintf("removals killed before step %d", step)
 		for range 4 { // whatever was removed
 			if e.command("undo").Run() != nil {
 				break
@@ -366,12 +337,12 @@ func TestNacreKilledInRemovalAndUndo(t *testing.T) {
 func TestCollectorKilled(t *testing.T) {
 	e := newEngine(t)
 	e.must("trash", "set", "--keep", "0")
-	whole := e.takes(func() { e.must("pull", "-q", e.image); e.must("rmi", "-f", e.image) }, "system", "collect")
+	steps := e.steps(func() { e.must("rmi", "-f", e.image) }, "system", "collect")
 	e.must("pull", "-q", e.image)
-	for _, delay := range moments(5, whole) {
+	for _, step := range moments(5, steps) {
 		e.must("rmi", "-f", e.image)
-		e.killAfter(delay, "system", "collect")
+		e.killAt(step, "system", "collect")
 		e.must("pull", "-q", e.image)
-		e.consistent(fmt.Sprintf("collector killed after %v", delay))
+		e.consistent(fmt.Sprintf("collector killed before step %d of %d", step, steps))
 	}
 }

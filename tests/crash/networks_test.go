@@ -28,15 +28,15 @@ func TestNacreKilledInNetworkCommands(t *testing.T) {
 	e := newEngine(t)
 	create, remove := []string{"network", "create", "victim"}, []string{"network", "rm", "victim"}
 	away := func() { e.command(remove...).Run() }
-	whole := e.takes(away, create...)
-	for _, delay := range moments(6, e.takes(func() { away(); e.must(create...) }, remove...)) {
+	creation := e.steps(away, create...)
+	for _, step := range moments(6, e.steps(nothing, remove...)) {
 		e.must(create...)
-		e.killAfter(delay, remove...)
-		e.networkWorks(fmt.Sprintf("network rm killed after %v", delay))
+		e.killAt(step, remove...)
+		e.networkWorks(fmt.Sprintf("network rm killed before step %d", step))
 	}
-	for _, delay := range moments(6, whole) {
-		e.killAfter(delay, create...)
-		e.networkWorks(fmt.Sprintf("network create killed after %v", delay))
+	for _, step := range moments(6, creation) {
+		e.killAt(step, create...)
+		e.networkWorks(fmt.Sprintf("network create killed before step %d", step))
 	}
 }
 
@@ -49,16 +49,16 @@ func TestNacreKilledInConnect(t *testing.T) {
 		return strings.Contains(e.must("network", "inspect", "victim", "-f", "{{range .Containers}}{{.Name}}{{end}}"), "member")
 	}
 	apart := func() { e.command(disconnect...).Run() }
-	list := moments(5, e.takes(apart, connect...))
-	list = append(list, moments(5, e.takes(func() { apart(); e.must(connect...) }, disconnect...))...)
-	for i, delay := range list {
+	joins := moments(5, e.steps(apart, connect...))
+	leaves := moments(5, e.steps(nothing, disconnect...))
+	for i, step := range append(joins, leaves...) {
 		line := connect
-		if i >= len(list)/2 {
+		if i >= len(joins) {
 			line = disconnect
 			e.must(connect...)
 		}
-		e.killAfter(delay, line...)
-		after := fmt.Sprintf("%s killed after %v", strings.Join(line, " "), delay)
+		e.killAt(step, line...)
+		after := fmt.Sprintf("%s killed before step %d", strings.Join(line, " "), step)
 		if i%2 == 0 { // whichever way it is, one can get it in, and out
 			if out, err := e.command(disconnect...).CombinedOutput(); err != nil && connected() {
 				t.Fatalf("%s: cannot be disconnected: %v\n%s", after, err, out)
@@ -83,9 +83,6 @@ func TestNacreKilledInRunInNetwork(t *testing.T) {
 	e := newEngine(t)
 	e.must("network", "create", "victim")
 	run := []string{"run", "-d", "--network", "victim", "-p", "127.0.0.1::80", e.image, "sleep", "1000"}
-	for _, delay := range moments(8, e.takes(func() {}, run...)) {
-		e.killAfter(delay, run...)
-		e.consistent(fmt.Sprintf("run killed after %v", delay))
-	}
+	e.killedInSteps(8, nothing, run, func(string) {})
 	e.networkWorks("runs killed")
 }
