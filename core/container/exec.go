@@ -28,7 +28,8 @@ import (
 const keepExec = 10 * time.Minute
 
 // prepared is a further process that was asked for. Between its creation and
-// its start only this process knows it; afterwards the shim knows how it fares.
+// its start it waits in a file for whoever starts it (waitingexec.go);
+// afterwards the shim knows how it fares.
 type prepared struct {
 	id        string
 	container string
@@ -66,7 +67,11 @@ func (e *execs) get(id string) (*prepared, error) {
 	if p := e.of[id]; p != nil {
 		return p, nil
 	}
-	return nil, errdefs.ErrNotFound.WithMessage("No such exec instance: " + id)
+	return nil, noSuchExec(id)
+}
+
+func noSuchExec(id string) error {
+	return errdefs.ErrNotFound.WithMessage("No such exec instance: " + id)
 }
 
 func (p *prepared) running() bool {
@@ -93,6 +98,9 @@ func (m *Module) ExecCreate(ctx context.Context, name string, req container.Exec
 		return "", err
 	}
 	p := &prepared{id: newID(), container: l.ID, req: req, keys: keys, made: time.Now()}
+	if err := m.keepWaiting(p); err != nil {
+		return "", err
+	}
 	m.execs.add(p)
 	return p.id, m.emitExec(l.record, events.ActionExecCreate, p)
 }
@@ -115,18 +123,19 @@ func (m *Module) ExecStart(ctx context.Context, id string, opts backend.ExecStar
 	if err := allow(verbExec, l.record, l.now); err != nil {
 		return err
 	}
+	if _, err := m.execState(ctx, p); err != nil { // it may have ended, or another process may have started it
+		return err
+	}
 	if err := p.begin(); err != nil {
 		return err
 	}
 	// Before it runs, as docker does: its end is told by the shim.
 	if err := m.emitExec(l.record, events.ActionExecStart, p); err != nil {
-		p.failed(err)
-		return err
+		return m.execFailed(p, err)
 	}
 	stream, err := m.runExec(ctx, l, p, opts)
 	if err != nil {
-		p.failed(err)
-		return err
+		return m.execFailed(p, err)
 	}
 	if stream == nil {
 		return nil
@@ -144,18 +153,29 @@ func (m *Module) ExecStart(ctx context.Context, id string, opts backend.ExecStar
 func (p *prepared) begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.started {
+	switch {
+	case p.last.ExitCode != nil:
 		return errdefs.ErrConflict.WithMessage("exec command " + p.id + " has already run")
+	case p.started:
+		return errdefs.ErrConflict.WithMessage("exec command " + p.id + " is already running")
 	}
 	p.started = true
 	return nil
 }
 
-func (p *prepared) failed(err error) {
+// execFailed remembers that an exec could not be started, and that it is not
+// to be tried again. One that another process has started fares on.
+func (m *Module) execFailed(p *prepared, err error) error {
+	if m.isWaiting(p) {
+		m.dropWaiting(p)
+	} else if errdefs.IsConflict(err) {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	code := exitCodeOf(err)
 	p.last.ExitCode = &code
+	return err
 }
 
 func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.ExecStart) (*net.UnixConn, error) {
@@ -175,7 +195,7 @@ func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.
 		process.ConsoleSize = &specs.Box{Height: size[0], Width: size[1]}
 	}
 	stream, pid, err := client.Exec(ctx, shimapi.Exec{
-		ID: p.id, Process: process, User: p.req.User, Privileged: p.req.Privileged, Detach: opts.Detach,
+		ID: p.id, Process: process, User: p.req.User, Privileged: p.req.Privileged, Detach: opts.Detach, Prepared: true,
 		Streams: shimapi.Attach{Stdin: p.req.AttachStdin, Stdout: p.req.AttachStdout, Stderr: p.req.AttachStderr, DetachKeys: p.keys},
 	})
 	if err != nil {
@@ -254,7 +274,7 @@ func (m *Module) ExecInspect(ctx context.Context, id string) (container.ExecInsp
 func (m *Module) execState(ctx context.Context, p *prepared) (shimapi.ExecState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.started || p.last.ExitCode != nil {
+	if p.last.ExitCode != nil || m.isWaiting(p) {
 		return p.last, nil
 	}
 	states, over, err := m.execStates(ctx, p.container)
@@ -263,10 +283,13 @@ func (m *Module) execState(ctx context.Context, p *prepared) (shimapi.ExecState,
 	}
 	for _, s := range states {
 		if s.ID == p.id {
-			p.last = s
+			p.started, p.last = true, s // perhaps by another process
 		}
 	}
-	if over && p.last.ExitCode == nil { // it ended with the container
+	switch {
+	case !p.started: // it was never run, and its container has ended
+		return p.last, noSuchExec(p.id)
+	case over && p.last.ExitCode == nil: // it ended with the container
 		code := 128 + 9
 		p.last.Running, p.last.ExitCode = false, &code
 	}

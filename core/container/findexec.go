@@ -13,12 +13,16 @@ import (
 )
 
 // findExec finds a further process by its id. One that another process of
-// nacre's has started is looked for where it runs: the shims know what was asked
-// of them, and keep it in their last words.
+// nacre's has created waits in its file; one that another has started is looked
+// for where it runs: the shims know what was asked of them, and keep it in
+// their last words.
 func (m *Module) findExec(ctx context.Context, id string) (*prepared, error) {
 	p, unknown := m.execs.get(id)
 	if unknown == nil {
 		return p, nil
+	}
+	if p, err := m.findWaiting(id); err != nil || p != nil {
+		return p, err
 	}
 	records, err := m.query(ctx, `WHERE status IN ('running', 'exited') ORDER BY created DESC`)
 	if err != nil {

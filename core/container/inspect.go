@@ -87,7 +87,8 @@ func (m *Module) graphDriver(r *record) *storage.DriverData {
 	}}
 }
 
-// runningExecs asks the shim: its file is not written for every exec.
+// runningExecs are those that wait for their start and those that run. It asks
+// the shim: its file is not written for every exec.
 func (m *Module) runningExecs(ctx context.Context, l live) []string {
 	if l.state == nil {
 		return nil
@@ -96,7 +97,7 @@ func (m *Module) runningExecs(ctx context.Context, l live) []string {
 	if over || err != nil {
 		return nil
 	}
-	var ids []string
+	ids := m.waitingExecs(l.ID)
 	for _, e := range states {
 		if e.Running {
 			ids = append(ids, e.ID)

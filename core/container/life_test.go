@@ -603,6 +603,71 @@ func TestExecOfAnotherProcess(t *testing.T) {
 	}
 }
 
+// What one process has created, another one can start, once; with the
+// container's run it goes.
+func TestExecCreatedByAnotherProcess(t *testing.T) {
+	b := newBench(t)
+	first, second := b.open(), b.open()
+	b.run(first, "web", nil, "sleep", "1000")
+	create := func(cmd ...string) string {
+		id, err := first.ExecCreate(t.Context(), "web", container.ExecCreateRequest{Cmd: cmd, User: "web", Env: []string{"A=b"}, AttachStdout: true})
+		b.must(err)
+		return id
+	}
+	id := create("sh", "-c", "id -u > /tmp/by; echo $A >> /tmp/by; exit 6")
+	for _, m := range []*Module{first, second} {
+		e, err := m.ExecInspect(t.Context(), id)
+		if err != nil || e.Running || e.ExitCode != nil || e.Pid != 0 || e.ProcessConfig.User != "web" {
+			t.Errorf("inspect what waits: %+v, %v", e, err)
+		}
+	}
+	web, err := second.Inspect(t.Context(), "web", false)
+	b.must(err)
+	if !slices.Equal(web.ExecIDs, []string{id}) {
+		t.Errorf("the container's execs: %v, want %s", web.ExecIDs, id)
+	}
+	b.must(second.ExecStart(t.Context(), id, backend.ExecStart{Detach: true}, nil))
+	over := func(m *Module) func() bool {
+		return func() bool {
+			e, err := m.ExecInspect(t.Context(), id)
+			b.must(err)
+			return e.ExitCode != nil && *e.ExitCode == 6
+		}
+	}
+	b.eventually("its end is unknown to who started it", over(second))
+	b.eventually("its end is unknown to who created it", over(first))
+	for i, m := range []*Module{first, second, b.open()} {
+		if err := m.ExecStart(t.Context(), id, backend.ExecStart{Detach: true}, nil); !errdefs.IsConflict(err) {
+			t.Errorf("started again by process %d: %v", i, err)
+		}
+	}
+
+	// Many start it at once: one does.
+	id = create("sh", "-c", "echo ran >> /tmp/ran")
+	started := make(chan bool)
+	for range 6 {
+		m := b.open()
+		go func() { started <- m.ExecStart(context.Background(), id, backend.ExecStart{Detach: true}, nil) == nil }()
+	}
+	n := 0
+	for range 6 {
+		if <-started {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d of 6 processes started it", n)
+	}
+
+	id = create("true")
+	b.must(first.Kill(t.Context(), "web", "KILL"))
+	b.eventually("the exec outlives the container's run", func() bool {
+		_, err1 := first.ExecInspect(t.Context(), id)
+		_, err2 := second.ExecInspect(t.Context(), id)
+		return errdefs.IsNotFound(err1) && errdefs.IsNotFound(err2)
+	})
+}
+
 func TestNamesAndIDs(t *testing.T) {
 	b := newBench(t)
 	m := b.open()

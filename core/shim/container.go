@@ -416,6 +416,7 @@ func (c *container) startFailed(err error) {
 // nobody needs to wait for.
 func (c *container) finish(exit *shimapi.Exit) {
 	c.execs.settle()
+	dropPrepared(c.bind.RunDir)
 	c.mu.Lock()
 	exit.Stopped, exit.AutoRemoved = c.state.Stopped, c.start.AutoRemove
 	exit.Execs = c.execs.states()

@@ -5,8 +5,10 @@ package shim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -45,8 +47,8 @@ type execution struct {
 func (e *execs) add(req *shimapi.Exec) (*execution, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.find(req.ID) != nil {
-		return nil, conflict("exec " + req.ID + " has already been started")
+	if x := e.find(req.ID); x != nil {
+		return nil, conflict("exec command " + req.ID + map[bool]string{true: " is already running", false: " has already run"}[x.state.Running])
 	}
 	for i := 0; len(e.list) >= keptExecs && i < len(e.list); {
 		if e.list[i].state.Running {
@@ -63,6 +65,13 @@ func (e *execs) add(req *shimapi.Exec) (*execution, error) {
 	x.io.stdinOne = true
 	e.list = append(e.list, x)
 	return x, nil
+}
+
+// forget takes one back that is not to run.
+func (e *execs) forget(x *execution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.list = slices.DeleteFunc(e.list, func(other *execution) bool { return other == x })
 }
 
 // find wants mu.
@@ -130,6 +139,12 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 	if err != nil {
 		return err
 	}
+	if req.Prepared {
+		if err := c.takePrepared(req.ID); err != nil {
+			c.execs.forget(x)
+			return err
+		}
+	}
 	c.execs.busy.Add(1)
 	proc, ours, err := c.startExec(rc, x, req)
 	if err != nil {
@@ -148,6 +163,29 @@ func (c *container) exec(conn *net.UnixConn, req *shimapi.Exec) error {
 		x.io.attachFirst(conn, req.Streams, reply, ours)
 	}()
 	return nil
+}
+
+// takePrepared makes sure that an exec runs once: it may have been started by
+// another process so long ago that it is not in the list any more.
+func (c *container) takePrepared(id string) error {
+	if !filepath.IsLocal(id) || filepath.Base(id) != id {
+		return &shimapi.Error{Message: "No such exec instance: " + id, Class: shimapi.ClassNotFound}
+	}
+	err := os.Remove(filepath.Join(c.bind.RunDir, shimapi.ExecsDir, id))
+	if errors.Is(err, os.ErrNotExist) {
+		return conflict("exec command " + id + " has already run")
+	}
+	if err != nil {
+		return fmt.Errorf("take exec %s: %w", id, err)
+	}
+	return nil
+}
+
+// dropPrepared removes what waits for a container that does not run.
+func dropPrepared(runDir string) {
+	if err := os.RemoveAll(filepath.Join(runDir, shimapi.ExecsDir)); err != nil {
+		warnf("remove the execs that were not started: %v", err)
+	}
 }
 
 func (c *container) startExec(rc *runtime.Container, x *execution, req *shimapi.Exec) (*runtime.Process, [2]*os.File, error) {

@@ -98,6 +98,7 @@ func bind(ctx context.Context, b *shimapi.Bind) (*os.File, *net.UnixListener, er
 		listener.Close()
 		return nil, nil, err
 	}
+	dropPrepared(b.RunDir) // of a run whose shim was killed
 	return lock, listener, nil
 }
 

@@ -46,6 +46,12 @@ const (
 	HealthFile = "health.json" // HealthLog, in the lasting folder: the last results outlive the run
 )
 
+// ExecsDir is the folder in the run folder where execs wait that were created
+// and not started, a file named by its id for each. The engine writes them for
+// its other processes. The shim removes an exec's file when it takes the exec, so that it runs
+// once whoever starts it, and all of them when the container ends.
+const ExecsDir = "execs"
+
 // ShmDir is the folder in the run folder on which a shim mounts another
 // container's /dev/shm, for Spec to bind: where Spec joins an IPC namespace by path.
 const ShmDir = "shm"
@@ -283,6 +289,7 @@ type Exec struct {
 	Privileged bool   // as the client asked; Process has the capabilities already
 	Streams    Attach
 	Detach     bool // reply at once, streams go nowhere
+	Prepared   bool `json:",omitempty"` // it waits in ExecsDir, unless somebody else has started it
 }
 
 // Update changes limits of a running container.
