@@ -9,7 +9,10 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/engine"
@@ -33,10 +36,25 @@ func newLazyEngine(o *options, errs io.Writer) *lazyEngine {
 	l := &lazyEngine{
 		dataRoot: o.dataRoot, execRoot: o.execRoot, config: o.config, errs: errs, verb: firstVerb(o.words),
 	}
-	if l.starts() && !namesEngine(o) {
-		l.early = engine.SpawnEarly(engine.Options{})
+	if startsProcess(l.verb) && !namesEngine(o) {
+		engine.ExpectProcess(expected)
+		if l.starts() {
+			l.early = engine.SpawnEarly(engine.Options{})
+		}
 	}
 	return l
+}
+
+const (
+	// expected is how long after a command began its process may be in coming.
+	expected = 150 * time.Millisecond
+	// foreseen is how long after a key was typed the line may be entered.
+	foreseen = 2 * time.Second
+)
+
+// startsProcess tells whether a command starts a process.
+func startsProcess(command string) bool {
+	return command == "run" || command == "start" || command == "exec"
 }
 
 // starts tells whether the command starts a container.
@@ -61,12 +79,30 @@ func firstVerb(words []string) string {
 
 // Expect implements plugins.Expecter: a shell's engine is open already.
 func (l *lazyEngine) Expect(command string) {
-	if command != "run" && command != "start" && command != "exec" || !l.mu.TryLock() {
+	if startsProcess(command) {
+		l.expect(expected)
+	}
+}
+
+// foresee looks at a line that is being typed: by the time it is entered, the
+// kernel is ready for the process that it starts.
+func (l *lazyEngine) foresee(line string) {
+	if mayStart(line) {
+		l.expect(foreseen)
+	}
+}
+
+// mayStart tells whether a line has the word of a command that starts a process,
+// wherever it stands: a wrong guess costs next to nothing.
+func mayStart(line string) bool { return slices.ContainsFunc(strings.Fields(line), startsProcess) }
+
+func (l *lazyEngine) expect(within time.Duration) {
+	if !l.mu.TryLock() { // it is just being opened
 		return
 	}
 	defer l.mu.Unlock()
 	if l.opened != nil {
-		l.opened.ExpectProcess()
+		engine.ExpectProcess(within)
 	}
 }
 
@@ -95,7 +131,7 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 		return nil, err
 	}
 	opts := engine.Options{Version: version, Commit: commit(), Config: file, Collector: true,
-		Early: l.early, ExpectStart: l.starts(), ExpectExec: l.verb == "exec", OnlyCreate: l.verb == "create"}
+		Early: l.early, ExpectStart: l.starts(), OnlyCreate: l.verb == "create"}
 	if cfg.Debug {
 		opts.Log = log.New(l.errs, "nacre: ", log.LstdFlags)
 	}

@@ -121,8 +121,11 @@ func (p *program) editor(shell *repl.Shell, lines *journal, completer *complete.
 	return prompt.New(prompt.Options{
 		In: p.in, Out: p.out, Getenv: expandEnv(p.environment),
 		Prompt: look.prompt, RightPrompt: look.right, Transient: look.entered,
-		Complete:   completer.Complete,
-		Highlight:  func(text string) []highlight.Span { return highlight.Line(text, p.known(shell), completer.Judge) },
+		Complete: completer.Complete,
+		Highlight: func(text string) []highlight.Span {
+			p.engine.foresee(text)
+			return highlight.Line(text, p.known(shell), completer.Judge)
+		},
 		Preview:    completer.Preview,
 		Help:       func(before string) string { return p.help(shell, complete.Words(before)) },
 		Incomplete: repl.Incomplete,

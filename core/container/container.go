@@ -103,7 +103,6 @@ type Options struct {
 
 	Early       *Early // nil: none
 	ExpectStart bool   // a start follows at once: make its shim ready
-	ExpectExec  bool   // an exec follows at once
 	OnlyCreate  bool   // no start follows a creation
 }
 
@@ -165,9 +164,6 @@ func New(ctx context.Context, o Options) (*Module, error) {
 	if o.ExpectStart {
 		m.pool.prepare()
 	}
-	if o.ExpectExec {
-		m.ExpectProcess()
-	}
 	if o.OnlyCreate {
 		m.unstarted.Store(maxUnstarted)
 	}
@@ -178,10 +174,6 @@ func New(ctx context.Context, o Options) (*Module, error) {
 // Warm keeps n idle shims ready, so that a start does not wait for one; for a
 // process that lives on, as the prompt.
 func (m *Module) Warm(n int) { m.pool.warm(n) }
-
-// ExpectProcess lets the kernel be quick about a process that starts in some
-// milliseconds.
-func (m *Module) ExpectProcess() { m.pool.cgroups.warm() }
 
 // Close ends the idle shims and waits for what was left to be cleaned up.
 // Containers run on.

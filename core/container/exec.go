@@ -85,7 +85,7 @@ func (m *Module) ExecCreate(ctx context.Context, name string, req container.Exec
 	if len(req.Cmd) == 0 {
 		return "", invalid("No exec command specified")
 	}
-	m.ExpectProcess()
+	shimapi.ExpectProcess(shimapi.Soon)
 	l, err := m.lookUp(ctx, name)
 	if err != nil {
 		return "", err

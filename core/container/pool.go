@@ -14,15 +14,12 @@ const (
 	spareFor = 10 * time.Second
 	// refillAfter lets the start that took a warm shim pass before another is made.
 	refillAfter = 150 * time.Millisecond
-	// warmFor is how long after a creation a start finds the cgroups' lock warm.
-	warmFor = 150 * time.Millisecond
 )
 
 // pool keeps idle shims. A shim takes some milliseconds to get ready, so it is
 // spawned before it is needed: by the creation of a container, and by Warm.
 type pool struct {
-	find    func() (string, error) // the shim's program
-	cgroups warmth
+	find func() (string, error) // the shim's program
 
 	mu     sync.Mutex
 	idle   []*spawning
@@ -89,7 +86,7 @@ func (s *spawning) release() {
 // prepare makes sure that the next take does not wait, and that the kernel will
 // be quick about the start that follows.
 func (p *pool) prepare() {
-	p.cgroups.warm()
+	shimapi.ExpectProcess(shimapi.Soon)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) > 0 {
@@ -98,42 +95,6 @@ func (p *pool) prepare() {
 	p.idle = append(p.idle, p.spawn())
 	if p.target == 0 {
 		time.AfterFunc(spareFor, p.trim)
-	}
-}
-
-// warmth makes the kernel quick about processes that join cgroups soon; however
-// many are expected, one goroutine does it.
-type warmth struct {
-	mu    sync.Mutex
-	until time.Time
-	on    bool
-}
-
-// warm does so for a while from now on.
-func (w *warmth) warm() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.until = time.Now().Add(warmFor)
-	if !w.on {
-		w.on = true
-		go w.keep()
-	}
-}
-
-func (w *warmth) keep() {
-	for {
-		w.mu.Lock()
-		until := w.until
-		w.on = time.Now().Before(until)
-		on := w.on
-		w.mu.Unlock()
-		if !on {
-			return
-		}
-		ctx, cancel := context.WithDeadline(context.Background(), until)
-		shimapi.WarmCgroups(ctx)
-		<-ctx.Done() // it returns at once where it can do nothing
-		cancel()
 	}
 }
 

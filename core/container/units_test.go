@@ -274,24 +274,6 @@ func TestParsePs(t *testing.T) {
 	}
 }
 
-func TestWarmthEndsByItself(t *testing.T) {
-	var w warmth
-	for range 3 {
-		w.warm()
-	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		w.mu.Lock()
-		on := w.on
-		w.mu.Unlock()
-		if !on {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the kernel is still kept warm")
-		}
-	}
-}
-
 func TestConfigurationFillsWhatIsLeftOpen(t *testing.T) {
 	conf := config.Config{
 		DefaultIPCMode: "shareable", DefaultShmSize: 1 << 20, Init: true, NoNewPrivileges: true, SeccompProfile: "unconfined", CgroupParent: "/p",

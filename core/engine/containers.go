@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	dockercontainer "github.com/moby/moby/api/types/container"
 
@@ -26,7 +27,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 		Settings:   settings,
 		Shim:       e.opts.findShim(),
 		LogDefault: e.logDefault,
-		Early:      e.opts.Early, ExpectStart: e.opts.ExpectStart, ExpectExec: e.opts.ExpectExec, OnlyCreate: e.opts.OnlyCreate,
+		Early:      e.opts.Early, ExpectStart: e.opts.ExpectStart, OnlyCreate: e.opts.OnlyCreate,
 	}
 	if e.opts.Getenv(envTrace) != "" {
 		opts.Trace = container.NewTrace(os.Stderr)
@@ -37,7 +38,7 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 	}
 	images.SetUsers(imageUsers{containers})
 	e.closers = append(e.closers, containers.Close)
-	e.warm, e.expect = containers.Warm, containers.ExpectProcess
+	e.warm = containers.Warm
 	return containers, nil
 }
 
@@ -45,6 +46,11 @@ func (e *Engine) openContainers(ctx context.Context, images *image.Service, netw
 func (o *Options) findShim() func() (string, error) {
 	return sync.OnceValues(func() (string, error) { return shimapi.Find(o.Self, o.Getenv) })
 }
+
+// ExpectProcess says that a process will be started within some time, of a new
+// container or in one that runs. It is for whoever knows before the engine does:
+// the kernel takes some milliseconds to get ready for it.
+func ExpectProcess(within time.Duration) { shimapi.ExpectProcess(within) }
 
 // EarlyShim is one that is spawned before the engine is open.
 type EarlyShim = container.Early

@@ -42,7 +42,6 @@ type Options struct {
 	Getenv      func(string) string // the user's environment; nil: os.Getenv
 	ExpectStart bool                // a container will be started at once: its shim gets ready meanwhile
 	Early       *EarlyShim          // of SpawnEarly; nil: none
-	ExpectExec  bool                // a process will be started in a running container
 	OnlyCreate  bool                // containers will be created and not started
 	Collector   bool                // Self has the command `system collect`: what was removed is erased by a process of its own
 	Log         *log.Logger         // what the HTTP server has to say; nil: nothing
@@ -76,16 +75,11 @@ type Engine struct {
 	closers  []func() error
 	removing atomic.Bool // a request has removed something
 	warm     func(n int) // of the containers
-	expect   func()      // of the containers
 }
 
 // Warm keeps n idle shims ready, so that a container's start does not wait for
 // one. It is for a process that lives on, as the prompt; Close ends them.
 func (e *Engine) Warm(n int) { e.warm(n) }
-
-// ExpectProcess says that a command will start a process in some milliseconds,
-// of a new container or in one that runs.
-func (e *Engine) ExpectProcess() { e.expect() }
 
 // Open opens the engine whose files lie at paths. Errors are
 // errdefs.ErrPermissionDenied, errdefs.ErrFailedPrecondition (a newer nacre

@@ -7,12 +7,60 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
+
+// Soon is how long a process may be in coming that is asked for by now.
+const Soon = 150 * time.Millisecond
 
 // warmPause is shorter than an RCU grace period, after which the kernel would
 // forget that it was warm.
 const warmPause = 4 * time.Millisecond
+
+// ExpectProcess makes the next moves of processes into cgroups fast for a while
+// from now on; see [WarmCgroups]. Whoever expects one, however many do, a single
+// goroutine sees to it. It returns at once.
+func ExpectProcess(within time.Duration) { expected.last(within) }
+
+var expected = warmth{warm: WarmCgroups} // the lock is the kernel's, one for all
+
+type warmth struct {
+	warm func(context.Context)
+
+	mu    sync.Mutex
+	until time.Time
+	on    bool
+}
+
+func (w *warmth) last(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if until := time.Now().Add(d); until.After(w.until) {
+		w.until = until
+	}
+	if !w.on {
+		w.on = true
+		go w.keep()
+	}
+}
+
+func (w *warmth) keep() {
+	for {
+		w.mu.Lock()
+		until := w.until
+		w.on = time.Now().Before(until)
+		on := w.on
+		w.mu.Unlock()
+		if !on {
+			return
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), until)
+		w.warm(ctx)
+		<-ctx.Done() // it returns at once where it can do nothing
+		cancel()
+	}
+}
 
 // WarmCgroups makes the next moves of processes into cgroups fast, until ctx
 // ends. Moving a process takes a lock of the whole kernel that costs an RCU
