@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mattn/go-runewidth"
 	"mvdan.cc/sh/v3/syntax"
@@ -16,14 +17,16 @@ import (
 
 // culprits match the errors that are about one word of the command line, the
 // word being the one group that matches.
-var culprits = regexp.MustCompile(`unknown flag: (--[^\s]+)|unknown shorthand flag: '.' in (-[^\s]+)|unknown (?:docker )?command:? ["'](?:(?:docker|nacre) )?(?:[^"']* )?([^\s"']+)["']|` +
-	`invalid argument "([^"]*)" for|flag needs an argument: .*(--?[A-Za-z][\w-]*)|(?i:no such (?:container|image|object|network|volume)): ?([^\s,]+)|get ([^\s,]+): no such volume|network ([^\s,]+) not found|invalid reference format.*"([^"]+)"|bad flag syntax: ([^\s]+)`)
+var culprits = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`unknown flag: (--[^\s]+)|unknown shorthand flag: '.' in (-[^\s]+)|unknown (?:docker )?command:? ["'](?:(?:docker|nacre) )?(?:[^"']* )?([^\s"']+)["']|` +
+		`invalid argument "([^"]*)" for|flag needs an argument: .*(--?[A-Za-z][\w-]*)|(?i:no such (?:container|image|object|network|volume)): ?([^\s,]+)|get ([^\s,]+): no such volume|network ([^\s,]+) not found|invalid reference format.*"([^"]+)"|bad flag syntax: ([^\s]+)`)
+})
 
 // pointAt shows the command with a mark under the word that an error is about;
 // "" when the error names none, or it is not among the arguments.
 func pointAt(args []string, err error) string {
 	word := ""
-	for _, group := range culprits.FindStringSubmatch(err.Error()) {
+	for _, group := range culprits().FindStringSubmatch(err.Error()) {
 		if group != "" {
 			word = group
 		}

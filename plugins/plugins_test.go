@@ -105,3 +105,12 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("%d commands", len(r.Commands()))
 	}
 }
+
+func TestNamesOfCommands(t *testing.T) {
+	for name, good := range map[string]bool{"ls": true, "7z": true, "a-b_c.d": true, "": false, "-a": false, ".a": false, "Ls": false, "a b": false, "ä": false, "a\n": false} {
+		err := NewRegistry().Add(Command{Name: name, Plugin: "p"})
+		if good != (err == nil) {
+			t.Errorf("command %q: %v", name, err)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 
@@ -24,12 +23,22 @@ type Registry struct {
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry { return &Registry{commands: map[string]*Command{}} }
 
-var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
+// isName tells whether a text is a command's or a plugin's name: lower-case letters, digits and ._-, but none of
+// these first. Every start asks for every command, an expression would have to be compiled for it.
+func isName(text string) bool {
+	for i, c := range []byte(text) {
+		plain := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
+		if !plain && (i == 0 || c != '_' && c != '.' && c != '-') {
+			return false
+		}
+	}
+	return text != ""
+}
 
 // Load registers one plugin's commands. When the plugin fails, none of its
 // commands stay and the error says whose they were.
 func (r *Registry) Load(ctx context.Context, p Plugin) error {
-	if !nameForm.MatchString(p.Name()) {
+	if !isName(p.Name()) {
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("plugin name %q: want lower-case letters, digits and . _ -", p.Name()))
 	}
 	r.mu.Lock()
@@ -75,7 +84,7 @@ func (r *Registry) Add(c Command) error {
 	}
 	words := append([]string{c.Name}, c.Aliases...)
 	for _, w := range words {
-		if !nameForm.MatchString(w) {
+		if !isName(w) {
 			return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("command name %q: want lower-case letters, digits and . _ -", w))
 		}
 		if old, taken := r.commands[w]; taken {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -248,8 +249,8 @@ func (s *State) ioTable() *lua.LTable {
 }
 
 var (
-	wordForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
-	flagForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]+$`)
+	wordForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`) })
+	flagForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]+$`) })
 )
 
 // declareCommand is nacre.command.
@@ -271,7 +272,7 @@ func (s *State) declareCommand(L *lua.LState) (int, error) {
 		return 0, err
 	}
 	switch {
-	case !wordForm.MatchString(spec.Name):
+	case !wordForm().MatchString(spec.Name):
 		return 0, invalid("nacre.command: name %q: want lower-case letters, digits and . _ -", spec.Name)
 	case run == nil:
 		return 0, invalid("nacre.command: %s has no run function", spec.Name)
@@ -398,7 +399,7 @@ func flagSpec(t *lua.LTable) (FlagSpec, lua.LValue, error) {
 		return f, nil, err
 	}
 	switch {
-	case !flagForm.MatchString(f.Name):
+	case !flagForm().MatchString(f.Name):
 		return f, nil, invalid("name %q: want at least two lower-case letters, digits and -", f.Name)
 	case f.Name == "help":
 		return f, nil, invalid("--help is there already")

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/nacre-sh/nacre/core/engine"
 	"github.com/nacre-sh/nacre/core/thread"
+	"github.com/nacre-sh/nacre/core/thread/early"
 )
 
 // version is set by the linker.
@@ -34,8 +36,10 @@ func run(words []string, in, out, errs *os.File) int {
 	if err != nil {
 		return usageError(errs, err)
 	}
-	if len(o.words) > 0 { // one command: it lives for some milliseconds
-		thread.CalmMonitor()
+	if len(o.words) == 0 { // a shell, not a command that lives for some milliseconds
+		early.End()
+	} else {
+		time.AfterFunc(thread.Calm, early.End)
 	}
 	ctx, signals, stops, end := listen(context.Background(), in)
 	defer end()

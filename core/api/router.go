@@ -7,7 +7,6 @@ import (
 	"log"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -88,8 +87,6 @@ func when(served bool, what string, routes []route) []route {
 
 type versionKey struct{}
 
-var versionPrefix = regexp.MustCompile(`^/v([0-9]+(?:\.[0-9]+)*)(/.*)$`)
-
 // ServeHTTP takes the version off the path, checks it, and routes the rest.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.setHeaders(w.Header())
@@ -111,17 +108,32 @@ func (s *server) setHeaders(h http.Header) {
 // splitVersion returns the version that the path asks for and the request
 // without it. A path without a version asks for the newest.
 func splitVersion(r *http.Request) (string, *http.Request) {
-	found := versionPrefix.FindStringSubmatch(r.URL.Path)
-	if found == nil {
+	version, path, ok := cutVersion(r.URL.Path)
+	if !ok {
 		return MaxVersion, r
 	}
 	plain := new(http.Request)
 	*plain = *r
 	plain.URL = new(url.URL)
 	*plain.URL = *r.URL
-	plain.URL.Path = found[2]
-	plain.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, "/v"+found[1])
-	return found[1], plain
+	plain.URL.Path = path
+	plain.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, "/v"+version)
+	return version, plain
+}
+
+// cutVersion splits /v1.54/rest into 1.54 and /rest.
+func cutVersion(path string) (version, rest string, ok bool) {
+	after, ok := strings.CutPrefix(path, "/v")
+	slash := strings.IndexByte(after, '/')
+	if !ok || slash < 0 {
+		return "", "", false
+	}
+	for number := range strings.SplitSeq(after[:slash], ".") {
+		if number == "" || strings.Trim(number, "0123456789") != "" {
+			return "", "", false
+		}
+	}
+	return after[:slash], after[slash:], true
 }
 
 func checkVersion(version string) error {

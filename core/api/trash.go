@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -133,13 +132,16 @@ type operations struct {
 
 const sameCommand = time.Second
 
-var operationID = regexp.MustCompile(`^[0-9a-f]{16}$`)
+// isOperationID tells whether a text is 16 lower-case hexadecimal digits.
+func isOperationID(text string) bool {
+	return len(text) == 16 && strings.Trim(text, "0123456789abcdef") == ""
+}
 
 func (o *operations) mark(r *http.Request) context.Context {
 	if r.Header.Get(NowHeader) != "" {
 		return backend.WithoutTrash(r.Context())
 	}
-	if id := r.Header.Get(OperationHeader); operationID.MatchString(id) {
+	if id := r.Header.Get(OperationHeader); isOperationID(id) {
 		return backend.WithOperation(r.Context(), id)
 	}
 	if r.Method != http.MethodDelete && !strings.HasSuffix(r.URL.Path, "/prune") {

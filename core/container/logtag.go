@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 )
 
@@ -62,7 +63,7 @@ func logTag(text string, r *record) (string, error) {
 }
 
 // notInField are the characters that a journal's field name must not have.
-var notInField = regexp.MustCompile(`[^A-Z0-9_]`)
+var notInField = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Z0-9_]`) })
 
 // journalFields are docker's fields of an entry in the journal.
 func journalFields(attrs map[string]string, tag string, r *record) map[string]string {
@@ -71,7 +72,7 @@ func journalFields(attrs map[string]string, tag string, r *record) map[string]st
 		"IMAGE_NAME": r.Image, "SYSLOG_IDENTIFIER": tag,
 	}
 	for name, value := range attrs {
-		name = strings.TrimLeft(notInField.ReplaceAllString(strings.ToUpper(name), "_"), "_")
+		name = strings.TrimLeft(notInField().ReplaceAllString(strings.ToUpper(name), "_"), "_")
 		if name != "" {
 			fields[name] = value
 		}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -129,7 +130,7 @@ func checkDestination(spec, dest string) error {
 }
 
 // volumeName is docker's; a name that only looks like a path is refused with a hint.
-var volumeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+var volumeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
 
 // parseBind reads -v: SOURCE:DEST[:MODE], or DEST alone for an anonymous volume.
 func parseBind(bind string) (mountPoint, error) {
@@ -159,7 +160,7 @@ func parseBind(bind string) (mountPoint, error) {
 		}
 		return p, nil
 	}
-	if !volumeName.MatchString(source) {
+	if !volumeName().MatchString(source) {
 		return mountPoint{}, invalid("create %s: %q includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "+
 			"If you intended to pass a host directory, use absolute path", source, source)
 	}
@@ -263,7 +264,7 @@ func parseVolumeMount(s mount.Mount, wrong mountError) (mountPoint, error) {
 			return wrong("must not set ReadOnly mode when using anonymous volumes")
 		}
 		p = anonymousVolume(s.Target)
-	} else if !volumeName.MatchString(s.Source) {
+	} else if !volumeName().MatchString(s.Source) {
 		return wrong("%q includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed", s.Source)
 	}
 	if o := s.VolumeOptions; o != nil {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 )
@@ -47,12 +48,12 @@ func randomName(try int) string {
 	return name
 }
 
-var validName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+var validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
 
 // checkName takes the leading slash off and refuses what docker refuses.
 func checkName(name string) (string, error) {
 	name = strings.TrimPrefix(name, "/")
-	if !validName.MatchString(name) {
+	if !validName().MatchString(name) {
 		return "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name))
 	}
 	return name, nil

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/containerd/errdefs"
@@ -133,11 +134,11 @@ func wordConnection(err error, ref reference.Named, what string, word wordFunc) 
 
 // statusInText is how the image library shows an answer that is not in the
 // registry's form; the type of that error is not public.
-var statusInText = regexp.MustCompile(`StatusCode: ([1-5][0-9]{2}), "`)
+var statusInText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`StatusCode: ([1-5][0-9]{2}), "`) })
 
 // bareStatus is the status of an answer without a registry's words; 0: it is no such error.
 func bareStatus(err error) int {
-	found := statusInText.FindStringSubmatch(err.Error())
+	found := statusInText().FindStringSubmatch(err.Error())
 	if found == nil {
 		return 0
 	}

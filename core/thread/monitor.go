@@ -16,8 +16,8 @@ const (
 	CalmSlack  = 500_000
 )
 
-// calm is how long a process keeps its monitor calm.
-const calm = time.Second
+// Calm is how long a process keeps its monitor calm.
+const Calm = time.Second
 
 // CalmMonitor lets the Go runtime's monitor thread sleep longer in this
 // process's first second. It would wake up every 20 µs (and the kernel's 50 µs
@@ -38,7 +38,7 @@ func CalmMonitor() {
 		err = os.WriteFile(path, []byte(strconv.Itoa(CalmSlack)), 0)
 	}
 	if err == nil {
-		time.AfterFunc(calm, func() { _ = os.WriteFile(path, bytes.TrimSpace(before), 0) })
+		time.AfterFunc(Calm, func() { _ = os.WriteFile(path, bytes.TrimSpace(before), 0) })
 	}
 }
 

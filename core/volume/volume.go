@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -283,13 +284,13 @@ func (v *Volumes) ensure(ctx context.Context, req request) (vol volume.Volume, c
 	return vol, created, err
 }
 
-var validName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+var validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
 
 func (req request) validate() error {
 	if len(req.name) == 1 {
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("create %s: volume name is too short, names should be at least two alphanumeric characters", req.name))
 	}
-	if !validName.MatchString(req.name) {
+	if !validName().MatchString(req.name) {
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf(
 			"create %s: %q includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path", req.name, req.name))
 	}

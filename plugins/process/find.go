@@ -108,7 +108,7 @@ func candidates(dirs []string) []candidate {
 		for _, prefix := range prefixes {
 			for _, e := range entries {
 				name, ok := strings.CutPrefix(e.Name(), prefix)
-				if !ok || seen[name] || !nameForm.MatchString(name) {
+				if !ok || seen[name] || !nameForm().MatchString(name) {
 					continue
 				}
 				path := filepath.Join(dir, e.Name())

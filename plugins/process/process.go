@@ -13,6 +13,7 @@ package process
 import (
 	"context"
 	"regexp"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,7 @@ type metadata struct {
 }
 
 // nameForm is docker's: the name becomes a command and a part of a file name.
-var nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*$`) })
 
 // Name is the command that the executable adds.
 func (p *Plugin) Name() string { return p.name }

@@ -126,6 +126,11 @@ func parseCompletion(out string) ([]string, cobra.ShellCompDirective) {
 // maxOutput bounds the answer of an executable.
 const maxOutput = 1 << 20
 
+// outputDelay is how long the answer may take to arrive after its executable has ended: no time at all, but on a
+// busy machine, where a process that is just being forked holds the pipe as well. What the executable
+// has left running with the pipe in its hands is waited for no longer.
+const outputDelay = 2 * time.Second
+
 // output runs an executable without a terminal and input and returns what it
 // wrote. At the context's end the whole process group is killed.
 func output(ctx context.Context, path string, args, env []string, dir string) ([]byte, error) {
@@ -134,7 +139,7 @@ func output(ctx context.Context, path string, args, env []string, dir string) ([
 	c.Env, c.Dir, c.Stdout = env, dir, &out
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = 100 * time.Millisecond
+	c.WaitDelay = outputDelay
 	if err := c.Run(); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -77,18 +77,18 @@ func (f *File) refresh() error {
 	f.texts, f.size, f.mtime = map[string]string{}, info.Size(), info.ModTime()
 	for line := range strings.Lines(string(data)) {
 		word, text, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "\t")
-		if ok && form.MatchString(word) && text != "" {
+		if ok && form().MatchString(word) && text != "" {
 			f.texts[word] = text
 		}
 	}
 	return nil
 }
 
-var form = regexp.MustCompile(`^[^\s'"$` + "`" + `|&;<>(){}#\\]+$`)
+var form = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^\s'"$` + "`" + `|&;<>(){}#\\]+$`) })
 
 // Set makes a word stand for a text.
 func (f *File) Set(word, text string) error {
-	if !form.MatchString(word) {
+	if !form().MatchString(word) {
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("abbr %q: want a word without blanks, quotes and the shell's signs", word))
 	}
 	if strings.ContainsAny(text, "\n\r") || strings.TrimSpace(text) == "" {

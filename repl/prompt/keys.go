@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -27,7 +28,7 @@ const (
 )
 
 // oddNewlines finds a newline that has no twin.
-var oddNewlines = regexp.MustCompile(`(?:^|[^\n])(?:\n\n)*\n(?:[^\n]|$)`)
+var oddNewlines = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|[^\n])(?:\n\n)*\n(?:[^\n]|$)`) })
 
 const pasteEnd = "\x1b[201~"
 
@@ -265,7 +266,7 @@ func (d *decoder) paste() string {
 // other control characters are dropped, and so is what is not UTF-8.
 func clean(text string) string {
 	// The terminal's driver has made newlines of carriage returns: \r\n came as two.
-	if !oddNewlines.MatchString(text) {
+	if !oddNewlines().MatchString(text) {
 		text = strings.ReplaceAll(text, "\n\n", "\n")
 	}
 	text = strings.Map(func(r rune) rune {

@@ -31,6 +31,7 @@ func rules() []rule {
 		{"core/store", nil},
 		{"core/filter", nil},
 		{"core/thread", nil},
+		{"core/thread/early", nil},
 		{"core/apparmor", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
@@ -54,7 +55,7 @@ func rules() []rule {
 		{"cmd/nacre-registry", []string{"core/registry/server"}},
 		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…", "core/thread"}},
 		{"cmd/nacre-resolver", []string{"core/network/resolver/server"}},
-		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config", "core/thread"}},
+		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config", "core/thread…"}},
 	}
 	for _, m := range modules {
 		list = append(list, rule{"core/" + m, append([]string{"core/" + m + "…", "core/shim/shimapi", "core/shim/sweep"}, shared...)})

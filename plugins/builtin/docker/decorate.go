@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -83,7 +82,7 @@ func (w *lineWriter) flush() error {
 
 // eventForm is a line of `events`: time, type, action, id, attributes. An
 // action may have words behind a colon (exec_create: sh -c …).
-var eventForm = regexp.MustCompile(`^(\S+) (container|image|network|volume|plugin|daemon|builder) ([a-z_]+)(.*)$`)
+var eventForm = whenNeeded(`^(\S+) (container|image|network|volume|plugin|daemon|builder) ([a-z_]+)(.*)$`)
 
 // actions have the colour of what they mean: something begins, goes, or fails.
 var actions = map[string]string{
@@ -94,7 +93,7 @@ var actions = map[string]string{
 
 // paintEvent colours an event. An exit status that is not 0 stands out.
 func paintEvent(line string) string {
-	m := eventForm.FindStringSubmatch(line)
+	m := eventForm().FindStringSubmatch(line)
 	if m == nil {
 		return line
 	}
@@ -110,7 +109,7 @@ func paintEvent(line string) string {
 }
 
 // share is the last column of `system df`: what can be freed of a kind.
-var share = regexp.MustCompile(`\((\d+)%\)\s*$`)
+var share = whenNeeded(`\((\d+)%\)\s*$`)
 
 // barWidth is the width of a bar in columns: a row with it fits into 80.
 const barWidth = 12
@@ -118,7 +117,7 @@ const barWidth = 12
 // addBar puts a bar behind a row of `system df`, as long as the share that can
 // be freed, and as wide under the heading.
 func addBar(line string) string {
-	m := share.FindStringSubmatch(line)
+	m := share().FindStringSubmatch(line)
 	if m == nil {
 		return line
 	}

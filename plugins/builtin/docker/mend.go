@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -21,13 +22,18 @@ import (
 
 // What engines and docker/cli say where a line can be mended.
 var (
-	missing     = regexp.MustCompile(`(?i)no such (container|image|object|network|volume): ?([^\s,]+)|network ([^\s,]+) not found|get ([^\s,]+): no such volume|image does not exist locally with the tag: ([^\s,]+)`)
-	notRunning  = regexp.MustCompile(`(?i)container \S+ is not running|cannot attach to a stopped container`)
-	isPaused    = regexp.MustCompile(`(?i)container \S+ is paused, unpause|cannot attach to a paused container|cannot start a paused container`)
-	nameTaken   = regexp.MustCompile(`container name "/?([^"]+)" is already in use`)
-	stillRuns   = regexp.MustCompile(`cannot remove container .*container is running`)
-	hexadecimal = regexp.MustCompile(`^(sha256:)?[0-9a-f]{4,64}$`)
+	missing     = whenNeeded(`(?i)no such (container|image|object|network|volume): ?([^\s,]+)|network ([^\s,]+) not found|get ([^\s,]+): no such volume|image does not exist locally with the tag: ([^\s,]+)`)
+	notRunning  = whenNeeded(`(?i)container \S+ is not running|cannot attach to a stopped container`)
+	isPaused    = whenNeeded(`(?i)container \S+ is paused, unpause|cannot attach to a paused container|cannot start a paused container`)
+	nameTaken   = whenNeeded(`container name "/?([^"]+)" is already in use`)
+	stillRuns   = whenNeeded(`cannot remove container .*container is running`)
+	hexadecimal = whenNeeded(`^(sha256:)?[0-9a-f]{4,64}$`)
 )
+
+// whenNeeded compiles an expression when it is first used: no command that succeeds needs one.
+func whenNeeded(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // mendWait bounds the search for what may have been meant: a moment, but on a
 // busy machine or at an engine far away.
@@ -119,7 +125,7 @@ func (m *mend) misspelled() (plugins.Offer, bool) {
 
 // unknown is the name in the error that means nothing to the engine, and what it should be.
 func (m *mend) unknown() (kind, word string) {
-	if g := missing.FindStringSubmatch(m.err.Error()); g != nil {
+	if g := missing().FindStringSubmatch(m.err.Error()); g != nil {
 		switch {
 		case g[3] != "":
 			return "network", g[3]
@@ -158,7 +164,7 @@ func (m *mend) absent() (plugins.Offer, bool) {
 		takes = strings.ContainsAny(word, "/:") || slices.Contains(wellKnown, word)
 		kind = "image"
 	}
-	if !takes || kind != "image" || hexadecimal.MatchString(word) {
+	if !takes || kind != "image" || hexadecimal().MatchString(word) {
 		return plugins.Offer{}, false
 	}
 	if _, err := reference.ParseNormalizedNamed(word); err != nil {
@@ -176,9 +182,9 @@ func (m *mend) resting() (plugins.Offer, bool) {
 	}
 	text, name := m.err.Error(), m.args[0]
 	switch {
-	case isPaused.MatchString(text):
+	case isPaused().MatchString(text):
 		return plugins.Offer{Question: fmt.Sprintf("Unpause %s now?", name), First: []string{"unpause", name}}, true
-	case notRunning.MatchString(text):
+	case notRunning().MatchString(text):
 		return plugins.Offer{Question: fmt.Sprintf("Start %s now?", name), First: []string{"start", name}}, true
 	}
 	return plugins.Offer{}, false
@@ -186,7 +192,7 @@ func (m *mend) resting() (plugins.Offer, bool) {
 
 // taken offers the nearest free name for a container.
 func (m *mend) taken() (plugins.Offer, bool) {
-	g := nameTaken.FindStringSubmatch(m.err.Error())
+	g := nameTaken().FindStringSubmatch(m.err.Error())
 	if g == nil || !slices.Contains([]string{"run", "create", "rename"}, m.verb) {
 		return plugins.Offer{}, false
 	}
@@ -203,7 +209,7 @@ func (m *mend) taken() (plugins.Offer, bool) {
 
 // held says how a container that runs is removed; nobody is asked.
 func (m *mend) held() (plugins.Offer, bool) {
-	if m.verb != "rm" || !stillRuns.MatchString(m.err.Error()) {
+	if m.verb != "rm" || !stillRuns().MatchString(m.err.Error()) {
 		return plugins.Offer{}, false
 	}
 	return plugins.Offer{Hint: fmt.Sprintf("`rm -f %s` ends and removes it.", strings.Join(m.args, " "))}, true
