@@ -30,7 +30,7 @@ func (m *Module) freeze(ctx context.Context, name string, v verb, pause bool, ac
 	if err != nil {
 		return err
 	}
-	if err := client.Pause(ctx, pause); err != nil {
+	if err := tooLate(l.ID, client.Pause(ctx, pause)); err != nil {
 		return fmt.Errorf("cannot %s container %s: %w", v, l.ID, err)
 	}
 	return m.emit(l.record, action, nil)
@@ -94,7 +94,7 @@ func (m *Module) Resize(ctx context.Context, name string, rows, columns uint) er
 	if err != nil {
 		return err
 	}
-	if err := client.Resize(ctx, rows, columns); err != nil {
+	if err := tooLate(l.ID, client.Resize(ctx, rows, columns)); err != nil {
 		return fmt.Errorf("resize the terminal of container %s: %w", l.Name, err)
 	}
 	return m.emit(l.record, events.ActionResize, map[string]string{

@@ -58,7 +58,7 @@ func (m *Module) holdStill(ctx context.Context, l live) (release func(), err err
 	ctx = context.WithoutCancel(ctx)
 	letGo, err := client.Hold(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("cannot pause container %s: %w", l.ID, err)
+		return nil, fmt.Errorf("cannot pause container %s: %w", l.ID, tooLate(l.ID, err))
 	}
 	release = func() { m.report(errors.Join(letGo(), m.emit(l.record, events.ActionUnPause, nil))) }
 	if err := m.emit(l.record, events.ActionPause, nil); err != nil {

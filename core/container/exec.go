@@ -199,7 +199,7 @@ func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.
 		Streams: shimapi.Attach{Stdin: p.req.AttachStdin, Stdout: p.req.AttachStdout, Stderr: p.req.AttachStderr, DetachKeys: p.keys},
 	})
 	if err != nil {
-		return nil, err
+		return nil, tooLate(l.ID, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -326,7 +326,7 @@ func (m *Module) ExecResize(ctx context.Context, id string, rows, columns uint) 
 	if err != nil {
 		return err
 	}
-	if err := client.ExecResize(ctx, p.id, rows, columns); err != nil {
+	if err := tooLate(p.container, client.ExecResize(ctx, p.id, rows, columns)); err != nil {
 		return fmt.Errorf("resize the terminal of exec %s: %w", id, err)
 	}
 	return nil

@@ -84,5 +84,5 @@ func (m *Module) killExec(ctx context.Context, id string, sig syscall.Signal, no
 	if err != nil {
 		return err
 	}
-	return client.ExecKill(ctx, p.id, int(sig))
+	return tooLate(p.container, client.ExecKill(ctx, p.id, int(sig)))
 }

@@ -256,9 +256,22 @@ func (m *Module) later(work func(context.Context) error) {
 func (m *Module) client(ctx context.Context, id string) (*shimapi.Client, error) {
 	client, err := shimapi.Dial(ctx, m.paths.ContainerRun(id))
 	if errdefs.IsNotFound(err) {
-		return nil, errdefs.ErrConflict.WithMessage("container " + id + " is not running")
+		return nil, hasEnded(id)
 	}
 	return client, err
+}
+
+// tooLate words what a shim did not answer to because it, and with it the
+// container, has ended after it was found.
+func tooLate(id string, err error) error {
+	if errdefs.IsUnavailable(err) {
+		return hasEnded(id)
+	}
+	return err
+}
+
+func hasEnded(id string) error {
+	return errdefs.ErrConflict.WithMessage("container " + id + " is not running")
 }
 
 // network reads what the network module gave to a running container.

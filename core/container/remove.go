@@ -71,7 +71,9 @@ func (m *Module) killLocked(ctx context.Context, l live) error {
 	return m.settleLocked(ctx, l.ID)
 }
 
-// killAndWait sends KILL and waits for the end.
+// killAndWait sends KILL and waits for the end. A container that ends by itself
+// at this moment gives an error (of class conflict or unavailable), but not
+// before its end can be seen by everybody.
 func (m *Module) killAndWait(ctx context.Context, client *shimapi.Client, l live, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -79,8 +81,9 @@ func (m *Module) killAndWait(ctx context.Context, client *shimapi.Client, l live
 	if err != nil {
 		return err
 	}
-	if err := m.signal(ctx, client, l, unix.SIGKILL, true); err != nil && !errdefs.IsUnavailable(err) {
-		return err
+	refused := m.signal(ctx, client, l, unix.SIGKILL, true)
+	if refused != nil && !errdefs.IsUnavailable(refused) && !m.isEnding(ctx, client) {
+		return refused
 	}
 	end := <-ended
 	if errdefs.IsUnavailable(end.Err) {
@@ -89,7 +92,17 @@ func (m *Module) killAndWait(ctx context.Context, client *shimapi.Client, l live
 	if end.Err != nil {
 		return fmt.Errorf("tried to kill container, but did not receive an exit event: %w", end.Err)
 	}
+	if errdefs.IsConflict(refused) {
+		return refused
+	}
 	return nil
+}
+
+// isEnding tells whether the command of a container has ended, and its shim is
+// still to say so.
+func (m *Module) isEnding(ctx context.Context, client *shimapi.Client) bool {
+	state, err := client.State(ctx)
+	return err == nil && state.Status == shimapi.StatusExited || errdefs.IsUnavailable(err)
 }
 
 type removeOptions struct {

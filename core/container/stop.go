@@ -84,7 +84,7 @@ func (m *Module) stopOnce(ctx context.Context, l live, opts backend.ContainerSto
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended, err := client.Wait(waitCtx)
-	if errdefs.IsUnavailable(err) || errdefs.IsNotFound(err) {
+	if errdefs.IsUnavailable(err) {
 		return lost()
 	}
 	if err != nil {
@@ -175,12 +175,12 @@ func (m *Module) Kill(ctx context.Context, name, signalName string) error {
 		return err
 	}
 	if sig == syscall.SIGKILL {
-		if err := m.killAndWait(ctx, client, l, killPatience); err != nil {
+		if err := tooLate(l.ID, m.killAndWait(ctx, client, l, killPatience)); err != nil {
 			return fmt.Errorf("cannot kill container: %s: %w", name, err)
 		}
 		return m.settle(ctx, l.ID)
 	}
-	if err := m.signal(ctx, client, l, sig, meansEnd(l.record, sig)); err != nil {
+	if err := tooLate(l.ID, m.signal(ctx, client, l, sig, meansEnd(l.record, sig))); err != nil {
 		return fmt.Errorf("cannot kill container: %s: %w", name, err)
 	}
 	return nil

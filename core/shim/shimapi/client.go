@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -39,9 +40,13 @@ func (c *Client) Close() error {
 	return c.control.Close()
 }
 
-// call makes one request on a connection of its own and hands out the connection.
+// call makes one request on a connection of its own and hands out the
+// connection. A shim that was there and is not any more is errdefs.ErrUnavailable.
 func (c *Client) call(ctx context.Context, req *Request) (*net.UnixConn, *Reply, error) {
 	conn, err := dial(ctx, c.runDir)
+	if errdefs.IsNotFound(err) {
+		return nil, nil, shimGone(ctx, errors.New("it has ended"))
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,57 @@
+package container
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/nacre-sh/nacre/core/backend"
+)
+
+// A stop without patience, a kill and a forced removal meet containers that end
+// at that very moment; whoever looks afterwards sees no container that runs.
+func TestStopMeetsTheEnd(t *testing.T) {
+	b := newBench(t)
+	first, second := b.open(), b.open()
+	now := 0
+	ends := []struct {
+		name string
+		end  func(m *Module, id string) error
+	}{
+		{"stop", func(m *Module, id string) error { return m.Stop(t.Context(), id, backend.ContainerStop{Timeout: &now}) }},
+		{"kill", func(m *Module, id string) error { return m.Kill(t.Context(), id, "KILL") }},
+		{"restart", func(m *Module, id string) error {
+			return errors.Join(m.Restart(t.Context(), id, backend.ContainerStop{Timeout: &now}), m.Stop(t.Context(), id, backend.ContainerStop{Timeout: &now}))
+		}},
+	}
+	for range 8 {
+		for _, e := range ends {
+			res, err := first.Create(t.Context(), "", container.CreateRequest{
+				Config: &container.Config{Image: "busybox", Cmd: []string{"sleep", "1000"}, StopSignal: "SIGKILL"}}, nil)
+			b.must(err)
+			b.must(first.Start(t.Context(), res.ID, ""))
+			var both sync.WaitGroup
+			for _, m := range []*Module{first, second} {
+				both.Go(func() {
+					if err := e.end(m, res.ID); err != nil && (e.name != "kill" || !errdefs.IsConflict(err)) && !errdefs.IsNotModified(err) {
+						t.Errorf("%s: %v", e.name, err)
+					}
+					if e.name == "restart" { // the other's may come later
+						return
+					}
+					if list, err := m.List(t.Context(), backend.ContainerList{}); err != nil || len(list) != 0 {
+						t.Errorf("after %s run %v, %v", e.name, list, err)
+					}
+				})
+			}
+			both.Wait()
+			if list, err := second.List(t.Context(), backend.ContainerList{}); err != nil || len(list) != 0 {
+				t.Errorf("after %s run %v, %v", e.name, list, err)
+			}
+			b.must(second.Remove(t.Context(), res.ID, backend.ContainerRemove{}))
+		}
+	}
+}
