@@ -16,6 +16,8 @@ func override(c *cobra.Command, docker *command.DockerCli) {
 		c.RunE = func(cmd *cobra.Command, _ []string) error { return dialStdio(cmd, docker) }
 	case "stats":
 		c.RunE = liveStats(c.RunE, docker)
+	case "exec":
+		c.RunE = quickExec(c.RunE, docker)
 	case "cp":
 		c.RunE = copyInput(c.RunE, docker)
 	}
