@@ -17,6 +17,7 @@ import (
 	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/engine"
 	"github.com/nacre-sh/nacre/core/store"
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // lazyEngine opens the embedded engine when a command first connects: help,
@@ -109,6 +110,7 @@ func (l *lazyEngine) expect(within time.Duration) {
 // Dial implements plugins.Engine. A failure to open is not remembered: the next
 // command tries again.
 func (l *lazyEngine) Dial(ctx context.Context) (net.Conn, error) {
+	thread.GrowStack() // it may be a goroutine of its own that opens the engine
 	e, err := l.open(ctx)
 	if err != nil {
 		return nil, err

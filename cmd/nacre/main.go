@@ -36,6 +36,7 @@ func run(words []string, in, out, errs *os.File) int {
 	if err != nil {
 		return usageError(errs, err)
 	}
+	thread.GrowStack()
 	if len(o.words) == 0 { // a shell, not a command that lives for some milliseconds
 		early.End()
 	} else {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // sweep mends what others left: it finishes removals that were marked, writes
@@ -16,6 +18,7 @@ import (
 // to do.
 func (m *Module) sweep() {
 	defer m.trace.span("sweep")()
+	thread.GrowStack()
 	ctx := context.WithoutCancel(m.background)
 	m.report(errors.Join(m.sweepRecords(ctx), m.sweepTrash(ctx), m.sweepFolders(ctx), m.sweepVolumes(ctx), m.networks.Mend(ctx)))
 }

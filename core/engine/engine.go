@@ -24,6 +24,7 @@ import (
 	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/event"
 	"github.com/nacre-sh/nacre/core/store"
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // closeGrace is how long Close waits for requests in work, whose contexts it
@@ -112,6 +113,7 @@ func (e *Engine) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.work.Add(1)
 		defer e.work.Done()
+		thread.GrowStack()
 		if r.Method == http.MethodDelete || strings.HasSuffix(r.URL.Path, "/prune") || strings.HasPrefix(r.URL.Path, "/nacre/trash") || strings.HasPrefix(r.URL.Path, "/nacre/") && strings.HasSuffix(r.URL.Path, "/remove") {
 			e.removing.Store(true)
 		}
