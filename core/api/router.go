@@ -95,6 +95,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	r = joinLinkName(r)
 	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(s.operations.mark(r), versionKey{}, version)))
 }
 
@@ -134,6 +135,28 @@ func cutVersion(path string) (version, rest string, ok bool) {
 		}
 	}
 	return after[:slash], after[slash:], true
+}
+
+// joinLinkName makes one segment of a name with a slash, which a container has
+// by a link: parent/alias. Docker's client does not escape it.
+func joinLinkName(r *http.Request) *http.Request {
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/containers/")
+	if !ok {
+		return r
+	}
+	words := strings.SplitN(rest, "/", 3) // parent, alias, what to do with it
+	switch {
+	case len(words) < 2, len(words) == 2 && r.Method != http.MethodDelete:
+		return r
+	case words[1] == "attach" || words[1] == "checkpoints": // routes of a container with a word more
+		return r
+	}
+	joined := new(http.Request)
+	*joined = *r
+	joined.URL = new(url.URL)
+	*joined.URL = *r.URL
+	joined.URL.RawPath = "/containers/" + words[0] + "%2F" + strings.Join(words[1:], "/")
+	return joined
 }
 
 func checkVersion(version string) error {

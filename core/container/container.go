@@ -57,6 +57,8 @@ type Networks interface {
 	Leave(ctx context.Context, req backend.EndpointRequest, network string) (backend.Endpoints, error)
 	AddPorts(ctx context.Context, req backend.EndpointRequest, ports network.PortMap) (backend.Endpoints, network.PortMap, error)
 	RemovePorts(ctx context.Context, req backend.EndpointRequest, ports network.PortMap) (backend.Endpoints, network.PortMap, error)
+	// Refresh tells a running container anew what it knows of others.
+	Refresh(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error)
 	// Rename tells who asks for a running container by its name.
 	Rename(ctx context.Context, containerID, name string) error
 	// Mend brings back what was killed and should run beside the containers.

@@ -110,7 +110,7 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 	if err := m.pinOthers(ctx, c, hc); err != nil {
 		return nil, nil, err
 	}
-	if err := m.checkLinks(ctx, hc); err != nil {
+	if err := m.pinLinks(ctx, hc); err != nil {
 		return nil, nil, err
 	}
 	networking, err := m.networks.Plan(ctx, hc, req.NetworkingConfig)

@@ -183,7 +183,7 @@ func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.
 	if err != nil {
 		return nil, err
 	}
-	process, err := m.execProcess(l, p.req)
+	process, err := m.execProcess(ctx, l, p.req)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.
 }
 
 // execProcess is the container's own process with what the request changes.
-func (m *Module) execProcess(l live, req container.ExecCreateRequest) (*specs.Process, error) {
+func (m *Module) execProcess(ctx context.Context, l live, req container.ExecCreateRequest) (*specs.Process, error) {
 	host, err := m.host()
 	if err != nil {
 		return nil, err
@@ -222,7 +222,11 @@ func (m *Module) execProcess(l live, req container.ExecCreateRequest) (*specs.Pr
 	config := *l.Config
 	config.User = orElse(req.User, config.User)
 	config.WorkingDir = orElse(req.WorkingDir, config.WorkingDir)
-	config.Env = spec.MergeEnv(config.Env, req.Env)
+	links, err := m.linkEnv(ctx, l.record)
+	if err != nil {
+		return nil, err
+	}
+	config.Env = spec.MergeEnv(slices.Concat(links, config.Env), req.Env)
 	config.Tty = req.Tty
 	config.Entrypoint, config.Cmd = nil, req.Cmd
 	s, err := spec.Build(spec.Input{

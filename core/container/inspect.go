@@ -33,7 +33,7 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 		Image: l.ImageID, Name: "/" + l.Name, RestartCount: l.RestartCount, Driver: driverName, Platform: orElse(l.Rootfs.OS, "linux"),
 		HostnamePath: filepath.Join(dir, hostnameFile), HostsPath: filepath.Join(dir, hostsFile),
 		ResolvConfPath: filepath.Join(dir, resolvConfFile), LogPath: m.inspectLogPath(l.record),
-		ExecIDs: m.runningExecs(ctx, l), HostConfig: l.HostConfig, Config: l.Config, NetworkSettings: settings,
+		ExecIDs: m.runningExecs(ctx, l), HostConfig: m.shownLinks(ctx, l.record), Config: l.Config, NetworkSettings: settings,
 		Mounts: mountPoints(l.Mounts), GraphDriver: m.graphDriver(l.record),
 	}
 	host, err := m.host()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 )
 
@@ -21,8 +22,11 @@ func (m *Module) linkEnv(ctx context.Context, r *record) ([]string, error) {
 	for _, link := range r.HostConfig.Links {
 		name, alias := splitLink(link)
 		other, err := m.lookUp(ctx, name)
+		if errdefs.IsNotFound(err) {
+			continue // the link has gone with it
+		}
 		if err != nil {
-			return nil, noLink(name, err)
+			return nil, err
 		}
 		if at := m.network(other).Networks[network.NetworkBridge]; other.state != nil && at != nil && at.IPAddress.IsValid() {
 			env = append(env, variables("/"+r.Name+"/"+alias, at.IPAddress.String(), other.Config.Env, other.Config.ExposedPorts)...)

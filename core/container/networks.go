@@ -35,55 +35,6 @@ func keeperOf(netns string) int {
 	return n
 }
 
-// findLinks looks up the containers of --link, which must run. In networks of
-// users links are names for the resolver, and need not.
-func (m *Module) findLinks(ctx context.Context, r *record, req *backend.EndpointRequest) error {
-	if r.HostConfig.NetworkMode.IsUserDefined() {
-		return nil
-	}
-	for _, link := range r.HostConfig.Links {
-		name, alias := splitLink(link)
-		other, err := m.lookUp(ctx, name)
-		if err != nil {
-			return noLink(name, err)
-		}
-		if other.state == nil {
-			return invalid("Cannot link to a non running container: /%s AS /%s/%s", other.Name, r.Name, alias)
-		}
-		req.Links = append(req.Links, backend.Link{Alias: alias, ContainerID: other.ID, Name: other.Name, Hostname: other.Config.Hostname})
-	}
-	return nil
-}
-
-// checkLinks refuses links to what is not there.
-func (m *Module) checkLinks(ctx context.Context, hc *container.HostConfig) error {
-	if hc.NetworkMode.IsUserDefined() {
-		return nil
-	}
-	for _, link := range hc.Links {
-		name, _ := splitLink(link)
-		if _, err := m.find(ctx, name); err != nil {
-			return noLink(name, err)
-		}
-	}
-	return nil
-}
-
-func splitLink(link string) (name, alias string) {
-	name, alias, found := strings.Cut(link, ":")
-	if !found {
-		alias = name
-	}
-	return name, alias[strings.LastIndex(alias, "/")+1:]
-}
-
-func noLink(name string, err error) error {
-	if errdefs.IsNotFound(err) {
-		return invalid("could not get container for %s: %v", name, err)
-	}
-	return err
-}
-
 // NetworkConnect adds a network to a container: at once where it runs, and in
 // any case for its next starts.
 func (m *Module) NetworkConnect(ctx context.Context, networkName, name string, settings *network.EndpointSettings) error {
@@ -248,7 +199,11 @@ func (m *Module) changeRunning(l live, change func(backend.EndpointRequest) (bac
 	if l.state.Pid == 0 {
 		return notRunning(l.record)
 	}
-	out, err := change(endpointRequest(l.record, fmt.Sprintf("/proc/%d/ns/net", l.state.Pid), l.state.ShimPid))
+	req := endpointRequest(l.record, fmt.Sprintf("/proc/%d/ns/net", l.state.Pid), l.state.ShimPid)
+	if err := m.findLinks(m.background, l.record, &req, false); err != nil {
+		return err
+	}
+	out, err := change(req)
 	if err != nil {
 		return err
 	}

@@ -220,6 +220,9 @@ func (m *Module) find(ctx context.Context, nameOrID string) (*record, error) {
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		return r, wrapLookup(nameOrID, err)
 	}
+	if strings.Contains(name, "/") {
+		return m.findLinked(ctx, nameOrID)
+	}
 	if name == "" || strings.Trim(name, "0123456789abcdef") != "" {
 		return nil, noSuchContainer(nameOrID)
 	}

@@ -24,7 +24,7 @@ const killPatience = 10 * time.Second
 // Remove deletes a container: its row, its folders, its place in the network.
 func (m *Module) Remove(ctx context.Context, name string, opts backend.ContainerRemove) error {
 	if opts.Link {
-		return errdefs.ErrNotImplemented.WithMessage("--link is not supported by nacre's own engine")
+		return m.removeLink(ctx, name)
 	}
 	id, err := m.resolve(ctx, name)
 	if err != nil {

@@ -260,7 +260,7 @@ func exitCodeOf(err error) int {
 // connect joins the container's networks and keeps what it was given.
 func (m *Module) connect(ctx context.Context, r *record, b *binding) (backend.Endpoints, error) {
 	req := endpointRequest(r, b.netns, keeperOf(b.netns))
-	if err := m.findLinks(ctx, r, &req); err != nil {
+	if err := m.findLinks(ctx, r, &req, true); err != nil {
 		return backend.Endpoints{}, err
 	}
 	endpoints, err := m.networks.Connect(ctx, req)

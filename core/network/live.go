@@ -197,6 +197,27 @@ func (n *Networks) Leave(ctx context.Context, req backend.EndpointRequest, name 
 	return out, n.tell(rec, events.ActionDisconnect, req.ContainerID)
 }
 
+// Refresh tells anew what a running container knows of others, after a change of its links.
+func (n *Networks) Refresh(ctx context.Context, req backend.EndpointRequest) (out backend.Endpoints, err error) {
+	if req, err = n.withDefaults(req); err != nil {
+		return out, err
+	}
+	unlock, err := n.lock()
+	if err != nil {
+		return out, err
+	}
+	defer unlock()
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return out, err
+	}
+	c, err := n.count(ctx)
+	if err != nil {
+		return out, err
+	}
+	return n.files(ctx, req, &sandbox{nets: nets, endpoints: c.of(req.ContainerID)})
+}
+
 // leaving is a container's endpoint in a network, nil for none, and its others.
 // A Leave that was killed leaves one without interface behind.
 func (c *census) leaving(container, network string) (leaving *endpoint, stay []*endpoint) {
