@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,27 +17,17 @@ import (
 // writing and reading them was half of what such a table cost. Queries are
 // those of docker's lists:
 //
-//	GET /nacre/table/containers?all=&limit=&filters=   []terseContainer
+//	GET /nacre/table/containers?all=&limit=&filters=   a line for each
 //	GET /nacre/table/images?all=&filters=              a line for each
 //
-// Of images there may be ten thousand, and a prompt waits: they come as
-// tab-separated values, an image's id, its tags and its digests (names with
-// commas between), when it was made (Unix seconds) and its size in bytes.
+// There may be thousands, and somebody waits: they come as tab-separated values. Of an image its id, its tags and
+// its digests (names with commas between), when it was made (Unix seconds) and its size in bytes; of a container
+// its id, its name without slash, the image's name and id, when it was made, its status, its command as a Go
+// string, and its ports as docker's JSON, nothing where it has none.
 func (s *server) terseRoutes() []route {
 	return append(
 		when(s.Containers != nil, "running containers", []route{{"GET /nacre/table/containers", s.terseContainers}}),
 		when(s.Images != nil, "the image store", []route{{"GET /nacre/table/images", s.terseImages}})...)
-}
-
-type terseContainer struct {
-	ID      string
-	Image   string
-	ImageID string
-	Command string
-	Created int64 // Unix seconds
-	Status  string
-	Ports   []container.PortSummary `json:",omitempty"`
-	Name    string                  // without slash
 }
 
 func (s *server) terseContainers(w http.ResponseWriter, r *request) error {
@@ -48,16 +39,34 @@ func (s *server) terseContainers(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	rows := make([]terseContainer, len(list))
-	for i, c := range list {
-		rows[i] = terseContainer{
-			ID: c.ID, Image: c.Image, ImageID: c.ImageID, Command: c.Command, Created: c.Created, Status: c.Status, Ports: c.Ports,
-		}
-		if len(c.Names) > 0 {
-			rows[i].Name = strings.TrimPrefix(c.Names[0], "/")
+	text := make([]byte, 0, 256*len(list))
+	for _, c := range list {
+		if text, err = appendContainer(text, c); err != nil {
+			return err
 		}
 	}
-	return writeJSON(w, http.StatusOK, rows)
+	return writeLines(w, text)
+}
+
+func appendContainer(text []byte, c container.Summary) ([]byte, error) {
+	name := ""
+	if len(c.Names) > 0 {
+		name = strings.TrimPrefix(c.Names[0], "/")
+	}
+	for _, field := range []string{c.ID, name, c.Image, c.ImageID} {
+		text = append(append(text, field...), '\t')
+	}
+	text = strconv.AppendInt(text, c.Created, 10)
+	text = append(append(append(text, '\t'), c.Status...), '\t')
+	text = append(strconv.AppendQuote(text, c.Command), '\t')
+	if len(c.Ports) > 0 {
+		ports, err := json.Marshal(c.Ports)
+		if err != nil {
+			return nil, err
+		}
+		text = append(text, ports...)
+	}
+	return append(text, '\n'), nil
 }
 
 func (s *server) terseImages(w http.ResponseWriter, r *request) error {
@@ -93,6 +102,10 @@ func writeImageLines(w http.ResponseWriter, list []image.Summary) error {
 		text = strconv.AppendInt(append(text, '\t'), img.Size, 10)
 		text = append(text, '\n')
 	}
+	return writeLines(w, text)
+}
+
+func writeLines(w http.ResponseWriter, text []byte) error {
 	w.Header().Set("Content-Type", tabSeparated)
 	_, err := w.Write(text)
 	return err

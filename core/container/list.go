@@ -58,12 +58,12 @@ func (m *Module) List(ctx context.Context, opts backend.ContainerList) ([]contai
 // listed reads the records of a list, the newest first. With sizes they are
 // whole: only then their layers are known.
 func (m *Module) listed(ctx context.Context, onlyRunning, sizes bool) ([]*record, error) {
-	where, cache := `WHERE status <> 'removing' ORDER BY created DESC`, &m.listAll
+	where, cache := `WHERE status <> 'removing'`, &m.listAll
 	if onlyRunning {
-		where, cache = `WHERE status = 'running' ORDER BY created DESC`, &m.listRunning
+		where, cache = `WHERE status = 'running'`, &m.listRunning
 	}
 	if sizes {
-		return m.query(ctx, where)
+		return m.query(ctx, where+` ORDER BY created DESC`)
 	}
 	kept, err := cache.Get(ctx, m.store, func() ([]*record, error) { return m.queryBrief(ctx, where) })
 	if err != nil {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -109,32 +110,63 @@ func imageRows(ctx context.Context, docker *command.DockerCli, flags listFlags) 
 	return imageTable(list, time.Now(), !flags.noTrunc), nil
 }
 
-func containerList(ctx context.Context, docker *command.DockerCli, flags listFlags) (list []containerRow, err error) {
-	query, err := flags.query()
+// containerList and imageList read the engine's lists as lines: to read ten thousand images as JSON took as long
+// as all else.
+func containerList(ctx context.Context, docker *command.DockerCli, flags listFlags) ([]containerRow, error) {
+	text, err := listLines(ctx, docker, flags, "list containers", "/nacre/table/containers")
 	if err != nil {
 		return nil, err
 	}
-	err = Ask(ctx, docker.Client(), Request{Doing: "list containers", Method: http.MethodGet, Path: "/nacre/table/containers", Query: query}, &list)
-	return list, err
+	return readContainerLines(text)
 }
 
-// imageList reads the engine's list as lines: to read ten thousand images as
-// JSON took as long as all else.
 func imageList(ctx context.Context, docker *command.DockerCli, flags listFlags) ([]imageRow, error) {
+	text, err := listLines(ctx, docker, flags, "list images", "/nacre/table/images")
+	if err != nil {
+		return nil, err
+	}
+	return readImageLines(text)
+}
+
+func listLines(ctx context.Context, docker *command.DockerCli, flags listFlags, doing, path string) (string, error) {
 	query, err := flags.query()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	body, err := Stream(ctx, docker.Client(), Request{Doing: "list images", Method: http.MethodGet, Path: "/nacre/table/images", Query: query})
+	body, err := Stream(ctx, docker.Client(), Request{Doing: doing, Method: http.MethodGet, Path: path, Query: query})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer body.Close()
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
+	var text strings.Builder
+	if _, err := io.Copy(&text, body); err != nil {
+		return "", fmt.Errorf("%s: %w", doing, err)
 	}
-	return readImageLines(string(text))
+	return text.String(), nil
+}
+
+// readContainerLines reads lines of id, name, image, its id, time, status, quoted command and ports.
+func readContainerLines(text string) ([]containerRow, error) {
+	list := make([]containerRow, 0, strings.Count(text, "\n"))
+	for line := range strings.Lines(text) {
+		var fields [8]string
+		rest := strings.TrimSuffix(line, "\n")
+		for i := range fields {
+			fields[i], rest, _ = strings.Cut(rest, "\t")
+		}
+		c := containerRow{ID: fields[0], Name: fields[1], Image: fields[2], ImageID: fields[3], Status: fields[5]}
+		var err, commandErr, portsErr error
+		c.Created, err = strconv.ParseInt(fields[4], 10, 64)
+		c.Command, commandErr = strconv.Unquote(fields[6])
+		if fields[7] != "" {
+			portsErr = json.Unmarshal([]byte(fields[7]), &c.Ports)
+		}
+		if err != nil || commandErr != nil || portsErr != nil {
+			return nil, fmt.Errorf("list containers: the engine answered with %q", line)
+		}
+		list = append(list, c)
+	}
+	return list, nil
 }
 
 // readImageLines reads lines of id, tags, digests, time and size.
