@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -167,12 +168,26 @@ func peek(conn *net.UnixConn, b []byte) (n int, err error) {
 	return n, nil
 }
 
+// asked is the one field of a request that is set, under its name: in JSON the
+// same as the request. But encoding/json learns all that a type can hold before
+// it writes the first value, and a request can be a Start, with the whole OCI
+// specification in it: a millisecond for a process that only asks for a state.
+func (r *Request) asked() map[string]any {
+	set := map[string]any{}
+	for field, value := range reflect.ValueOf(r).Elem().Fields() {
+		if !value.IsNil() {
+			set[field.Name] = value.Interface()
+		}
+	}
+	return set
+}
+
 // exchange sends a request and reads the answer; it gives up when the context
 // ends. The connection is usable afterwards unless an error came.
 func exchange(ctx context.Context, conn *net.UnixConn, req *Request) (*Reply, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err := WriteLine(conn, req); err != nil {
+	if err := WriteLine(conn, req.asked()); err != nil {
 		return nil, shimGone(ctx, err)
 	}
 	reply, err := readReply(conn)

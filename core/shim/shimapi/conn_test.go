@@ -1,13 +1,17 @@
 package shimapi
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func pair(t *testing.T) (*net.UnixConn, *net.UnixConn) {
@@ -59,5 +63,30 @@ func TestReadLineWithoutEnd(t *testing.T) {
 	}
 	if line, err := readLine(ours); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read %q, %v", line, err)
+	}
+}
+
+// Whatever is asked, the line is what the type says it is.
+func TestAskedIsTheRequest(t *testing.T) {
+	pause, name := false, "web"
+	for _, req := range []Request{
+		{State: &struct{}{}}, {Wait: &struct{}{}}, {Pause: &pause}, {Rename: &name}, {Kill: &Kill{Signal: 9}},
+		{Exec: &Exec{ID: "x", Process: &specs.Process{Args: []string{"sh", "-c", "<&>"}}, Detach: true}},
+		{Start: &Start{Spec: &specs.Spec{Version: "1"}, Held: true}},
+	} {
+		want, err := json.Marshal(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := json.Marshal(req.asked())
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s, not %s (%v)", got, want, err)
+		}
+	}
+	// Every field is a pointer without a name of its own: asked relies on it.
+	for f := range reflect.TypeFor[Request]().Fields() {
+		if f.Type.Kind() != reflect.Pointer || f.Tag.Get("json") != ",omitempty" {
+			t.Errorf("%s %s %s", f.Name, f.Type, f.Tag)
+		}
 	}
 }
