@@ -1,6 +1,7 @@
 // Package early calms the Go runtime's monitor thread before anything else of the program is initialised:
 // initialising all packages is half of what a short command takes, and the monitor would wake up some fifty
-// times meanwhile. See [github.com/nacre-sh/nacre/core/thread.CalmMonitor], which does the same from main on.
+// times meanwhile. See [github.com/nacre-sh/nacre/core/thread.CalmMonitor], which does the same from main on. And
+// where the command line names a process to be started, the kernel begins as early to get ready for it.
 //
 // It must import nothing but syscall: then Go initialises it as soon as syscall is, ahead of all that costs time.
 package early
@@ -52,13 +53,17 @@ func write(fd int, text string) error {
 
 func file() string { return "/proc/" + monitor() + "/timerslack_ns" }
 
-// monitor is the thread's number in decimal; strconv would have to be initialised before.
-func monitor() string {
+// monitor is the thread's number in decimal.
+func monitor() string { return decimal(syscall.Getpid() + 1) }
+
+// decimal is strconv's Itoa for a positive number; strconv would have to be initialised before.
+func decimal(n int) string {
 	var digits [20]byte
 	at := len(digits)
-	for n := syscall.Getpid() + 1; n > 0; n /= 10 {
+	for n > 0 {
 		at--
 		digits[at] = byte('0' + n%10)
+		n /= 10
 	}
 	return string(digits[at:])
 }

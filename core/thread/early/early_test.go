@@ -13,9 +13,9 @@ import (
 // A process of its own, since numbers of threads may just have begun anew in this one.
 func TestMonitorIsCalmBeforeMain(t *testing.T) {
 	if os.Getenv("EARLY_TEST") != "" {
-		calm := read(t)
+		calm := slackOf(t)
 		End()
-		t.Logf("slack %s then %s", calm, read(t))
+		t.Logf("slack %s then %s", calm, slackOf(t))
 		return
 	}
 	want := "slack " + strconv.Itoa(thread.CalmSlack) + " then " + strconv.Itoa(thread.UsualSlack)
@@ -31,10 +31,38 @@ func TestMonitorIsCalmBeforeMain(t *testing.T) {
 	t.Errorf("want %q in:\n%s", want, out)
 }
 
-func read(t *testing.T) string {
+func slackOf(t *testing.T) string {
 	data, err := os.ReadFile(file())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(data))
+}
+
+func TestStartsProcess(t *testing.T) {
+	for line, want := range map[string]bool{
+		"nacre exec web true": true, "/usr/bin/nacre --data-root /x run --rm busybox": true, "nacre container start web": true,
+		"nacre": false, "": false, "nacre ps -a": false, "nacre -c 'run x'": false, "nacre 1 2 3 4 5 6 7 8 9 run": false,
+	} {
+		if got := startsProcess(strings.ReplaceAll(line, " ", "\x00") + "\x00"); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
+// Wherever a process is, there it stays.
+func TestJoinOwnCgroupMovesNothing(t *testing.T) {
+	before := read("/proc/self/cgroup")
+	joinOwnCgroup()
+	if after := read("/proc/self/cgroup"); before == "" || after != before {
+		t.Errorf("from %q to %q", before, after)
+	}
+}
+
+func TestMounts(t *testing.T) {
+	for controllers, want := range map[string]string{"": " /unified", "name=systemd": "/systemd", "cpu,cpuacct": "/cpu,cpuacct"} {
+		if got := strings.Join(mounts(controllers), " "); got != want {
+			t.Errorf("%q: %q", controllers, got)
+		}
+	}
 }
