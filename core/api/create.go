@@ -56,7 +56,7 @@ func (r *request) olderHostConfig(hc *container.HostConfig) {
 	if r.before("1.44") { // read-only binds were not recursive
 		for i := range hc.Mounts {
 			m := &hc.Mounts[i]
-			if m.Type != mount.TypeBind {
+			if m.Type != mount.TypeBind || !m.ReadOnly {
 				continue
 			}
 			if m.BindOptions == nil {

@@ -30,7 +30,9 @@ func mergeConfig(user container.Config, image dockerspec.DockerOCIImageConfig) (
 	}
 	c.Env = mergeImageEnv(c.Env, image.Env)
 	c.Labels = overlay(image.Labels, c.Labels)
-	c.Volumes = overlay(image.Volumes, c.Volumes)
+	if c.Volumes = overlay(image.Volumes, c.Volumes); len(c.Volumes) == 0 {
+		c.Volumes = nil // as docker's, which tells null
+	}
 	if err := mergePorts(&c, image.ExposedPorts); err != nil {
 		return nil, err
 	}
@@ -205,6 +207,7 @@ func conflicts(user *container.Config, hc *container.HostConfig) error {
 		what string
 	}{
 		{user.Hostname != "" && hc.UTSMode.IsHost(), "hostname and the UTS mode"},
+		{user.Domainname != "" && hc.UTSMode.IsHost(), "domainname and the UTS mode"},
 		{shared && user.Hostname != "", "hostname and the network mode"},
 		{shared && len(hc.Links) > 0, "container type network can't be used with links. This would result in undefined behavior"},
 		{shared && len(hc.DNS) > 0, "dns and the network mode"},

@@ -31,16 +31,18 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 	res := container.InspectResponse{
 		ID: l.ID, Created: l.Created.Format(time.RFC3339Nano), Path: words[0], Args: words[1:], State: m.stateOf(l),
 		Image: l.ImageID, Name: "/" + l.Name, RestartCount: l.RestartCount, Driver: driverName, Platform: orElse(l.Rootfs.OS, "linux"),
-		HostnamePath: filepath.Join(dir, hostnameFile), HostsPath: filepath.Join(dir, hostsFile),
-		ResolvConfPath: filepath.Join(dir, resolvConfFile), LogPath: m.inspectLogPath(l.record),
 		ExecIDs: m.runningExecs(ctx, l), HostConfig: m.shownLinks(ctx, l.record), Config: l.Config, NetworkSettings: settings,
 		Mounts: mountPoints(l.Mounts), GraphDriver: m.graphDriver(l.record),
+	}
+	if !l.StartedAt.IsZero() { // the files come with the first start
+		res.HostnamePath, res.HostsPath = filepath.Join(dir, hostnameFile), filepath.Join(dir, hostsFile)
+		res.ResolvConfPath, res.LogPath = filepath.Join(dir, resolvConfFile), m.inspectLogPath(l.record)
 	}
 	host, err := m.host()
 	if err != nil {
 		return res, err
 	}
-	res.AppArmorProfile = spec.AppArmorProfile(l.HostConfig, host)
+	res.AppArmorProfile = spec.ShownAppArmor(l.HostConfig, host)
 	if size {
 		rw, err := m.writableSize(l.record)
 		if err != nil {

@@ -174,9 +174,11 @@ func ports(l live, settings *container.NetworkSettings) []container.PortSummary 
 }
 
 func mountPoints(mounts []mountPoint) []container.MountPoint {
-	points := make([]container.MountPoint, len(mounts))
-	for i, p := range mounts {
-		points[i] = p.MountPoint
+	points := make([]container.MountPoint, 0, len(mounts))
+	for _, p := range mounts {
+		if !p.Unlisted {
+			points = append(points, p.MountPoint)
+		}
 	}
 	return points
 }

@@ -84,6 +84,9 @@ func logDriver(c container.LogConfig, path string) (shimapi.Log, error) {
 	}
 	for key, value := range c.Config {
 		if key != "mode" && key != "max-buffer-size" && !slices.Contains(known, key) {
+			if c.Type == shimapi.LogLocal {
+				return log, invalid("unknown log opt '%s' for log driver local", key)
+			}
 			return log, invalid("unknown log opt '%s' for %s log driver", key, c.Type)
 		}
 		if err := logOption(&log, key, value); err != nil {

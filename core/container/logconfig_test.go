@@ -34,7 +34,7 @@ func TestLogDriver(t *testing.T) {
 	}
 	for want, c := range map[string]container.LogConfig{
 		"unknown log opt 'x' for json-file log driver":     {Type: "json-file", Config: map[string]string{"x": "y"}},
-		"unknown log opt 'tag' for local log driver":       {Type: "local", Config: map[string]string{"tag": "y"}},
+		"unknown log opt 'tag' for log driver local":       {Type: "local", Config: map[string]string{"tag": "y"}},
 		"max-file can only be used with max-size":          {Type: "json-file", Config: map[string]string{"max-file": "3", "max-size": "-1"}},
 		`plugin "syslog" not found`:                        {Type: "syslog"},
 		"compress cannot be true":                          {Type: "json-file", Config: map[string]string{"compress": "true", "max-size": "1k"}},

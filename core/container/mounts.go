@@ -7,15 +7,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 
@@ -65,6 +61,7 @@ func (m *Module) planMounts(ctx context.Context, c *container.Config, hc *contai
 		if err != nil {
 			return nil, err
 		}
+		p.Unlisted = true
 		if err := t.ask(p); err != nil {
 			return nil, err
 		}
@@ -77,7 +74,7 @@ func (m *Module) planMounts(ctx context.Context, c *container.Config, hc *contai
 		t.offer(points)
 	}
 	for dest := range c.Volumes {
-		if err := checkDestination(dest, dest); err != nil {
+		if err := checkVolume(dest, mount.TypeVolume, dest); err != nil {
 			return nil, err
 		}
 		t.offer([]mountPoint{anonymousVolume(dest)})
@@ -108,261 +105,6 @@ func (t *mountTable) offer(points []mountPoint) {
 	}
 }
 
-func volumePoint(name, dest, mode string, writable bool) mountPoint {
-	return mountPoint{MountPoint: container.MountPoint{Type: mount.TypeVolume, Name: name, Destination: path.Clean(dest),
-		Driver: "local", Mode: mode, RW: writable}}
-}
-
-func anonymousVolume(dest string) mountPoint {
-	p := volumePoint(newID(), dest, "", true)
-	p.Anonymous = true
-	return p
-}
-
-func checkDestination(spec, dest string) error {
-	if !path.IsAbs(dest) {
-		return invalid("invalid volume specification: '%s': invalid mount config for type \"volume\": invalid mount path: '%s' mount path must be absolute", spec, dest)
-	}
-	if path.Clean(dest) == "/" {
-		return invalid("invalid volume specification: '%s': invalid mount config for type \"volume\": invalid specification: destination can't be '/'", spec)
-	}
-	return nil
-}
-
-// volumeName is docker's; a name that only looks like a path is refused with a hint.
-var volumeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
-
-// parseBind reads -v: SOURCE:DEST[:MODE], or DEST alone for an anonymous volume.
-func parseBind(bind string) (mountPoint, error) {
-	parts := strings.Split(bind, ":")
-	if len(parts) > 3 || slices.Contains(parts, "") {
-		return mountPoint{}, invalid("invalid volume specification: '%s'", bind)
-	}
-	if len(parts) == 1 {
-		return anonymousVolume(parts[0]), checkDestination(bind, parts[0])
-	}
-	source, dest, mode := parts[0], parts[1], ""
-	if len(parts) == 3 {
-		mode = parts[2]
-	}
-	if err := checkDestination(bind, dest); err != nil {
-		return mountPoint{}, err
-	}
-	m, err := parseMode(mode)
-	if err != nil {
-		return mountPoint{}, err
-	}
-	if path.IsAbs(source) {
-		p := mountPoint{MountPoint: container.MountPoint{Type: mount.TypeBind, Source: path.Clean(source),
-			Destination: path.Clean(dest), Mode: mode, RW: m.writable, Propagation: m.propagation}, CreateSrc: true}
-		if p.Propagation == "" {
-			p.Propagation = mount.PropagationRPrivate
-		}
-		return p, nil
-	}
-	if !volumeName().MatchString(source) {
-		return mountPoint{}, invalid("create %s: %q includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "+
-			"If you intended to pass a host directory, use absolute path", source, source)
-	}
-	if mode == "" {
-		mode = "z" // what docker shows
-	}
-	p := volumePoint(source, dest, mode, m.writable)
-	p.NoCopy = m.noCopy
-	return p, nil
-}
-
-type bindMode struct {
-	writable, noCopy bool
-	propagation      mount.Propagation
-}
-
-func parseMode(mode string) (bindMode, error) {
-	m := bindMode{writable: true}
-	if mode == "" {
-		return m, nil
-	}
-	for option := range strings.SplitSeq(mode, ",") {
-		switch option {
-		case "ro":
-			m.writable = false
-		case "rw", "z", "Z", "cached", "delegated", "consistent", "copy":
-		case "nocopy":
-			m.noCopy = true
-		default:
-			if !slices.Contains(mount.Propagations, mount.Propagation(option)) {
-				return m, invalid("invalid mode: %s", mode)
-			}
-			m.propagation = mount.Propagation(option)
-		}
-	}
-	return m, nil
-}
-
-// parseMount reads --mount.
-func parseMount(s mount.Mount) (mountPoint, error) {
-	wrong := func(format string, args ...any) (mountPoint, error) {
-		return mountPoint{}, invalid("invalid mount config for type %q: %s", s.Type, fmt.Sprintf(format, args...))
-	}
-	switch {
-	case s.Target == "":
-		return wrong("field Target must not be empty")
-	case !path.IsAbs(s.Target):
-		return wrong("invalid mount path: '%s' mount path must be absolute", s.Target)
-	case path.Clean(s.Target) == "/":
-		return wrong("invalid specification: destination can't be '/'")
-	}
-	switch s.Type {
-	case mount.TypeBind:
-		return parseBindMount(s, wrong)
-	case mount.TypeVolume:
-		return parseVolumeMount(s, wrong)
-	case mount.TypeTmpfs:
-		if s.Source != "" {
-			return wrong("field Source must not be specified")
-		}
-		return tmpfsPoint(s.Target, tmpfsOptions(s))
-	case mount.TypeImage:
-		return parseImageMount(s, wrong)
-	case mount.TypeCluster, mount.TypeNamedPipe:
-		return mountPoint{}, errdefs.ErrNotImplemented.WithMessage("--mount type=" + string(s.Type) + " is not supported by nacre's own engine")
-	}
-	return mountPoint{}, invalid("mount type unknown: %q", s.Type)
-}
-
-type mountError func(format string, args ...any) (mountPoint, error)
-
-func parseBindMount(s mount.Mount, wrong mountError) (mountPoint, error) {
-	if s.Source == "" {
-		return wrong("field Source must not be empty")
-	}
-	if !path.IsAbs(s.Source) {
-		return wrong("invalid mount path: '%s' mount path must be absolute", s.Source)
-	}
-	p := mountPoint{MountPoint: container.MountPoint{Type: mount.TypeBind, Source: path.Clean(s.Source),
-		Destination: path.Clean(s.Target), RW: !s.ReadOnly, Propagation: mount.PropagationRPrivate}}
-	if o := s.BindOptions; o != nil {
-		if o.Propagation != "" {
-			p.Propagation = o.Propagation
-		}
-		p.Flat, p.CreateSrc = o.NonRecursive, o.CreateMountpoint
-		p.FlatRO, p.ForceRO = o.ReadOnlyNonRecursive, o.ReadOnlyForceRecursive
-		if (p.FlatRO || p.ForceRO) && p.RW {
-			return wrong("mount must be read-only for a read-only option of its submounts")
-		}
-	}
-	if _, err := os.Lstat(p.Source); errors.Is(err, fs.ErrNotExist) && !p.CreateSrc {
-		return wrong("bind source path does not exist: %s", s.Source)
-	}
-	return p, nil
-}
-
-func parseVolumeMount(s mount.Mount, wrong mountError) (mountPoint, error) {
-	p := volumePoint(s.Source, s.Target, "z", !s.ReadOnly)
-	if s.Source == "" {
-		if s.ReadOnly {
-			return wrong("must not set ReadOnly mode when using anonymous volumes")
-		}
-		p = anonymousVolume(s.Target)
-	} else if !volumeName().MatchString(s.Source) {
-		return wrong("%q includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed", s.Source)
-	}
-	if o := s.VolumeOptions; o != nil {
-		if o.Subpath != "" && !filepath.IsLocal(o.Subpath) {
-			return wrong("subpath must be a relative path within the volume")
-		}
-		if o.Subpath != "" && s.Source == "" {
-			return wrong("must not set Subpath when using anonymous volumes")
-		}
-		if d := o.DriverConfig; d != nil {
-			if d.Name != "" && d.Name != "local" {
-				return mountPoint{}, errdefs.ErrNotImplemented.WithMessage("volume driver " + d.Name + " is not supported by nacre's own engine")
-			}
-			p.DriverOpts = d.Options
-		}
-		p.NoCopy, p.Subpath, p.Labels = o.NoCopy, o.Subpath, o.Labels
-	}
-	return p, nil
-}
-
-// parseImageMount reads --mount type=image: an image's files, read-only.
-func parseImageMount(s mount.Mount, wrong mountError) (mountPoint, error) {
-	if s.Source == "" {
-		return wrong("field Source must not be empty")
-	}
-	p := mountPoint{MountPoint: container.MountPoint{Type: mount.TypeImage, Source: s.Source, Destination: path.Clean(s.Target)}}
-	if o := s.ImageOptions; o != nil && o.Subpath != "" {
-		if !filepath.IsLocal(o.Subpath) {
-			return wrong("subpath must be a relative path within the image")
-		}
-		p.Subpath = o.Subpath
-	}
-	return p, nil
-}
-
-// pinImage remembers the layers of a mounted image, and which image it was.
-func (m *Module) pinImage(ctx context.Context, p *mountPoint) error {
-	image, err := m.images.Rootfs(ctx, p.Source, nil)
-	if err != nil {
-		return err
-	}
-	p.Lowers, p.Name = m.keepRootfs(image).LowerDirs, image.ImageID
-	return nil
-}
-
-func tmpfsOptions(s mount.Mount) string {
-	var options []string
-	if s.ReadOnly {
-		options = append(options, "ro")
-	}
-	if o := s.TmpfsOptions; o != nil {
-		if o.SizeBytes > 0 {
-			options = append(options, "size="+strconv.FormatInt(o.SizeBytes, 10))
-		}
-		if o.Mode != 0 {
-			options = append(options, fmt.Sprintf("mode=%o", o.Mode))
-		}
-		for _, extra := range o.Options {
-			options = append(options, strings.Join(extra, "="))
-		}
-	}
-	return strings.Join(options, ",")
-}
-
-func tmpfsPoint(dest, options string) (mountPoint, error) {
-	if err := checkDestination(dest, dest); err != nil {
-		return mountPoint{}, err
-	}
-	p := mountPoint{MountPoint: container.MountPoint{Type: mount.TypeTmpfs, Destination: path.Clean(dest), Mode: options, RW: true}}
-	p.Options = []string{"noexec", "nosuid", "nodev"}
-	for option := range strings.SplitSeq(options, ",") {
-		switch option {
-		case "":
-		case "exec", "suid", "dev": // take docker's default back
-			p.Options = slices.DeleteFunc(p.Options, func(o string) bool { return o == "no"+option })
-		case "ro":
-			p.RW = false
-			p.Options = append(p.Options, option)
-		default:
-			if !isTmpfsOption(option) {
-				return mountPoint{}, invalid("invalid tmpfs option [%q]", option)
-			}
-			p.Options = append(p.Options, option)
-		}
-	}
-	return p, nil
-}
-
-// isTmpfsOption knows what may be said of a tmpfs; docker's list.
-func isTmpfsOption(option string) bool {
-	if key, _, ok := strings.Cut(option, "="); ok {
-		return slices.Contains([]string{"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"}, key)
-	}
-	return slices.Contains([]string{"defaults", "rw", "noexec", "nosuid", "nodev", "async", "sync", "dirsync", "remount", "mand", "nomand",
-		"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
-		"bind", "rbind", "unbindable", "runbindable", "private", "rprivate", "shared", "rshared", "slave", "rslave"}, option)
-}
-
 // volumesFrom gives another container's mounts, all of them with the mode that was asked for.
 func (m *Module) volumesFrom(ctx context.Context, from string) ([]mountPoint, error) {
 	name, mode, _ := strings.Cut(from, ":")
@@ -381,6 +123,7 @@ func (m *Module) volumesFrom(ctx context.Context, from string) ([]mountPoint, er
 		}
 		p.Anonymous = false // it goes with the other container
 		p.NoCopy = true     // and was filled for it
+		p.Mode = ""         // docker's, whatever the other's is
 		p.RW = p.RW && asked.writable
 		points = append(points, p)
 	}

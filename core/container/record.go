@@ -60,6 +60,7 @@ type mountPoint struct {
 	Anonymous bool     `json:",omitempty"` // the volume goes with the container
 	NoCopy    bool     `json:",omitempty"` // a new volume stays empty
 	Options   []string `json:",omitempty"` // of a tmpfs
+	Unlisted  bool     `json:",omitempty"` // of --tmpfs: docker tells it in HostConfig only
 	Flat      bool     `json:",omitempty"` // do not bind submounts
 	CreateSrc bool     `json:",omitempty"` // a host folder that is made when it is missing
 	FlatRO    bool     `json:",omitempty"` // read-only does not extend to submounts

@@ -291,13 +291,18 @@ func (m *Module) pidPath(ctx context.Context, id, namespace string) (string, err
 		return "", err
 	}
 	if l.state == nil || l.state.Pid == 0 {
-		return "", errdefs.ErrConflict.WithMessage(fmt.Sprintf("cannot join %s of a non running container: %s", shared[namespace], l.ID))
+		return "", errdefs.ErrConflict.WithMessage(cannotJoin(namespace, l))
 	}
 	return "/proc/" + strconv.Itoa(l.state.Pid) + "/ns/" + namespace, nil
 }
 
-// shared are docker's words for what a container may have in common with another.
-var shared = map[string]string{"net": "network", "pid": "PID namespace", "ipc": "IPC namespace"}
+// cannotJoin says that another container does not run, in docker's words.
+func cannotJoin(namespace string, other live) string {
+	if namespace == "net" {
+		return fmt.Sprintf("cannot join network namespace of a non running container: container %s is %s", other.Name, other.now)
+	}
+	return fmt.Sprintf("failed to join %s namespace: container %s is not running", strings.ToUpper(namespace), other.ID)
+}
 
 // ipcPath is pidPath for the IPC namespace, which its owner must have opened to others.
 func (m *Module) ipcPath(ctx context.Context, id string) (string, error) {
@@ -305,8 +310,9 @@ func (m *Module) ipcPath(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !donor.HostConfig.IpcMode.IsShareable() {
-		return "", invalid("can't join IPC of container %s: non-shareable IPC (hint: use IpcMode:shareable for the donor container)", donor.ID)
+	path, err := m.pidPath(ctx, id, "ipc")
+	if err == nil && !donor.HostConfig.IpcMode.IsShareable() {
+		return "", invalid("failed to join IPC namespace: container %s: non-shareable IPC (hint: use IpcMode:shareable for the donor container)", donor.ID)
 	}
-	return m.pidPath(ctx, id, "ipc")
+	return path, err
 }

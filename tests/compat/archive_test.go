@@ -40,6 +40,7 @@ func dockerd(t *testing.T) string {
 		daemon.Process.Signal(syscall.SIGTERM)
 		<-gone
 		unix.Unmount(filepath.Join(dir, "d"), unix.MNT_DETACH) // it mounts its folder on itself
+		unix.Unmount(filepath.Join(dir, "r/netns/default"), unix.MNT_DETACH)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}

@@ -34,11 +34,11 @@ func (b *builder) capabilities() error {
 // Capabilities applies --cap-add and --cap-drop to docker's default set; a
 // privileged container gets all that this process could give.
 func Capabilities(add, drop []string, privileged bool, host Host) ([]string, error) {
-	adds, err := normalizeCaps(add)
+	adds, err := normalizeCaps("CapAdd", add)
 	if err != nil {
 		return nil, err
 	}
-	drops, err := normalizeCaps(drop)
+	drops, err := normalizeCaps("CapDrop", drop)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func Capabilities(add, drop []string, privileged bool, host Host) ([]string, err
 	return caps, nil
 }
 
-func normalizeCaps(names []string) ([]string, error) {
+func normalizeCaps(field string, names []string) ([]string, error) {
 	known := map[string]bool{"ALL": true}
 	for _, c := range capability.ListKnown() {
 		known["CAP_"+strings.ToUpper(c.String())] = true
@@ -72,7 +72,7 @@ func normalizeCaps(names []string) ([]string, error) {
 			c = "CAP_" + c
 		}
 		if !known[c] {
-			return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("invalid capability: unknown capability: %q", name))
+			return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("invalid %s: unknown capability: %q", field, c))
 		}
 		out = append(out, c)
 	}

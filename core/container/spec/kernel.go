@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
@@ -89,7 +90,9 @@ func Adapt(hc *container.HostConfig, host Host) (warnings []string) {
 	if hc.Memory > 0 && hc.MemorySwap == 0 {
 		hc.MemorySwap = 2 * hc.Memory // docker's default, which inspect shows
 	}
-	return append(warnings, adaptSecurity(hc, host)...)
+	warnings = append(warnings, adaptSecurity(hc, host)...)
+	disableLabels(hc)
+	return warnings
 }
 
 func adaptBlockIO(hc *container.HostConfig, host Host) (warnings []string) {
@@ -104,15 +107,15 @@ func adaptBlockIO(hc *container.HostConfig, host Host) (warnings []string) {
 		reset   func()
 	}{
 		{hc.BlkioWeight > 0, weights, "Your kernel does not support Block I/O weight" + notMounted + "Weight discarded.", func() { hc.BlkioWeight = 0 }},
-		{len(hc.BlkioWeightDevice) > 0, perDevice, "Your kernel does not support Block I/O weight_device" + notMounted + "Weight-device discarded.", func() { hc.BlkioWeightDevice = nil }},
+		{len(hc.BlkioWeightDevice) > 0, perDevice, "Your kernel does not support Block I/O weight_device" + notMounted + "Weight-device discarded.", func() { hc.BlkioWeightDevice = []*blkiodev.WeightDevice{} }},
 		{len(hc.BlkioDeviceReadBps) > 0, []string{"blkio.throttle.read_bps_device"},
-			"Your kernel does not support BPS Block I/O read limit" + notMounted + "Block I/O BPS read limit discarded.", func() { hc.BlkioDeviceReadBps = nil }},
+			"Your kernel does not support BPS Block I/O read limit" + notMounted + "Block I/O BPS read limit discarded.", func() { hc.BlkioDeviceReadBps = []*blkiodev.ThrottleDevice{} }},
 		{len(hc.BlkioDeviceWriteBps) > 0, []string{"blkio.throttle.write_bps_device"},
-			"Your kernel does not support BPS Block I/O write limit" + notMounted + "Block I/O BPS write limit discarded.", func() { hc.BlkioDeviceWriteBps = nil }},
+			"Your kernel does not support BPS Block I/O write limit" + notMounted + "Block I/O BPS write limit discarded.", func() { hc.BlkioDeviceWriteBps = []*blkiodev.ThrottleDevice{} }},
 		{len(hc.BlkioDeviceReadIOps) > 0, []string{"blkio.throttle.read_iops_device"},
-			"Your kernel does not support IOPS Block read limit" + notMounted + "Block I/O IOPS read limit discarded.", func() { hc.BlkioDeviceReadIOps = nil }},
+			"Your kernel does not support IOPS Block read limit" + notMounted + "Block I/O IOPS read limit discarded.", func() { hc.BlkioDeviceReadIOps = []*blkiodev.ThrottleDevice{} }},
 		{len(hc.BlkioDeviceWriteIOps) > 0, []string{"blkio.throttle.write_iops_device"},
-			"Your kernel does not support IOPS Block write limit" + notMounted + "Block I/O IOPS write limit discarded.", func() { hc.BlkioDeviceWriteIOps = nil }},
+			"Your kernel does not support IOPS Block write limit" + notMounted + "Block I/O IOPS write limit discarded.", func() { hc.BlkioDeviceWriteIOps = []*blkiodev.ThrottleDevice{} }},
 	} {
 		if limit.asked && !host.limits("blkio", limit.files...) {
 			warnings = append(warnings, limit.warning)
@@ -187,13 +190,25 @@ func parseList(text string) (numbers []int, err error) {
 			to, err = strconv.Atoi(last)
 		}
 		if err != nil || from < 0 || to < from || to >= listLimit {
-			return nil, fmt.Errorf("%q is no set of numbers like 0-2,4", text)
+			return nil, fmt.Errorf("invalid format: %s", text)
 		}
 		for n := from; n <= to; n++ {
 			numbers = append(numbers, n)
 		}
 	}
 	return numbers, nil
+}
+
+// disableLabels says of a container that shares the machine's processes or
+// memory that SELinux keeps out, unless the user says something of labels; docker shows it everywhere.
+func disableLabels(hc *container.HostConfig) {
+	asked := slices.ContainsFunc(hc.SecurityOpt, func(opt string) bool {
+		name, _ := splitSecurityOption(opt)
+		return name == "label"
+	})
+	if !asked && (hc.Privileged || hc.PidMode.IsHost() || hc.IpcMode.IsHost()) {
+		hc.SecurityOpt = append(slices.Clone(hc.SecurityOpt), "label=disable")
+	}
 }
 
 // adaptSecurity warns about modules that the kernel does not run, whose

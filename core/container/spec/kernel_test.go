@@ -55,7 +55,7 @@ func TestAKernelWithoutCgroupsDiscardsEveryLimit(t *testing.T) {
 		}
 		r := hc.Resources
 		if r.Memory != 0 || r.MemoryReservation != 0 || r.MemorySwappiness != nil || r.PidsLimit != nil || r.CPUShares != 0 || r.CPUQuota != 0 || r.CPURealtimeRuntime != 0 ||
-			r.CpusetCpus != "" || r.BlkioWeight != 0 || r.BlkioWeightDevice != nil || r.BlkioDeviceReadBps != nil || r.BlkioDeviceWriteIOps != nil || r.OomKillDisable != nil {
+			r.CpusetCpus != "" || r.BlkioWeight != 0 || len(r.BlkioWeightDevice)+len(r.BlkioDeviceReadBps)+len(r.BlkioDeviceWriteIOps) != 0 || r.OomKillDisable != nil {
 			t.Errorf("v2 %v: left: %+v", v2, r)
 		}
 	}

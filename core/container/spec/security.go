@@ -76,6 +76,15 @@ func AppArmorProfile(hc *container.HostConfig, host Host) string {
 	return host.DefaultProfile
 }
 
+// ShownAppArmor is what inspect tells of the profile: also one that was asked
+// for where the kernel runs no AppArmor, as docker's.
+func ShownAppArmor(hc *container.HostConfig, host Host) string {
+	if asked := securityOption(hc, "apparmor"); asked != "" {
+		return asked
+	}
+	return AppArmorProfile(hc, host)
+}
+
 // seccomp: the profile is computed last, because docker's depends on the
 // capabilities that the container has. Privileged means none, unless asked for.
 func (b *builder) seccomp() error {

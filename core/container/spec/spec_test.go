@@ -179,7 +179,7 @@ func TestCapabilities(t *testing.T) {
 			t.Errorf("add %v drop %v: %v, %v", c.add, c.drop, got, err)
 		}
 	}
-	if _, err := Capabilities([]string{"FLY"}, nil, false, testHost); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), `unknown capability: "FLY"`) {
+	if _, err := Capabilities([]string{"FLY"}, nil, false, testHost); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), `invalid CapAdd: unknown capability: "CAP_FLY"`) {
 		t.Errorf("an unknown one: %v", err)
 	}
 }
@@ -373,7 +373,7 @@ func TestValidateRefuses(t *testing.T) {
 	for want, hc := range map[string]container.HostConfig{
 		"--storage-opt is supported only for":       {StorageOpt: map[string]string{"size": "1G"}},
 		"Range of CPUs is from 0.01 to":             {Resources: container.Resources{NanoCPUs: 1 << 50}},
-		"is no set of numbers":                      {Resources: container.Resources{CpusetCpus: "1-x"}},
+		"invalid format: 1-x":                       {Resources: container.Resources{CpusetCpus: "1-x"}},
 		"invalid PID mode: x":                       {PidMode: "x"},
 		"Minimum memory limit allowed is 6MB":       {Resources: container.Resources{Memory: 1 << 20}},
 		"Minimum memoryswap limit should be larger": {Resources: container.Resources{Memory: 10 << 20, MemorySwap: 8 << 20}},

@@ -53,7 +53,6 @@ func unserved(hc *container.HostConfig) error {
 	}{
 		{hc.VolumeDriver != "" && hc.VolumeDriver != "local", "--volume-driver " + hc.VolumeDriver},
 		{hc.Cgroup != "", "a container's cgroup as one's own"},
-		{!hc.Isolation.IsDefault(), "--isolation " + string(hc.Isolation)},
 		{hc.CPUCount != 0 || hc.CPUPercent != 0 || hc.IOMaximumIOps != 0 || hc.IOMaximumBandwidth != 0, "a limit of Windows containers"},
 	} {
 		if option.asked {
@@ -73,6 +72,8 @@ func modes(hc *container.HostConfig) error {
 		return invalid("invalid UTS mode: %s", hc.UTSMode)
 	case !hc.UsernsMode.Valid():
 		return invalid("invalid userns mode: %s", hc.UsernsMode)
+	case !hc.Isolation.IsDefault():
+		return invalid("invalid isolation (%s): linux only supports 'default'", hc.Isolation)
 	case !hc.CgroupnsMode.Valid():
 		return invalid("invalid cgroup namespace mode: %v", hc.CgroupnsMode)
 	}
