@@ -19,7 +19,7 @@ func (m *Module) Unpause(ctx context.Context, name string) error {
 }
 
 func (m *Module) freeze(ctx context.Context, name string, v verb, pause bool, action events.Action) error {
-	l, err := m.lookUp(ctx, name)
+	l, err := m.lookUpStarted(ctx, name)
 	if err != nil {
 		return err
 	}

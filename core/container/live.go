@@ -132,6 +132,27 @@ func (m *Module) lookUp(ctx context.Context, name string) (live, error) {
 	return m.look(ctx, r)
 }
 
+// lookUpStarted is lookUp after a start that is on its way, as docker's: what is
+// asked during a start means the container that it makes.
+func (m *Module) lookUpStarted(ctx context.Context, name string) (live, error) {
+	l, err := m.lookUp(ctx, name)
+	if err != nil || l.state != nil {
+		return l, err
+	}
+	unlock, err := m.lockWhile(ctx, l.ID, func() (ok, makes bool, err error) {
+		_, err = os.Stat(m.paths.ContainerRun(l.ID)) // without it nobody can be starting it
+		if errors.Is(err, os.ErrNotExist) {
+			return false, false, nil
+		}
+		return true, false, err
+	})
+	if err != nil || unlock == nil {
+		return l, err
+	}
+	defer unlock()
+	return m.lookLocked(ctx, l.ID)
+}
+
 // settle writes down the end of a container that has ended, whoever noticed
 // it, and removes it where its end is to be its removal. It may be called by
 // many at once and for a container that was settled already.

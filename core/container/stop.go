@@ -23,7 +23,7 @@ const (
 
 // Stop asks a container to end and, when it does not in time, makes it.
 func (m *Module) Stop(ctx context.Context, name string, opts backend.ContainerStop) error {
-	l, err := m.lookUp(ctx, name)
+	l, err := m.lookUpStarted(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (m *Module) Kill(ctx context.Context, name, signalName string) error {
 	if err != nil {
 		return err
 	}
-	l, err := m.lookUp(ctx, name)
+	l, err := m.lookUpStarted(ctx, name)
 	if errdefs.IsNotFound(err) && len(name) == 2*sha256.Size { // a whole id: perhaps an exec's
 		return m.killExec(ctx, name, sig, err)
 	}
@@ -198,7 +198,7 @@ func meansEnd(r *record, sig syscall.Signal) bool {
 
 // Restart stops a running container and starts it.
 func (m *Module) Restart(ctx context.Context, name string, opts backend.ContainerStop) error {
-	l, err := m.lookUp(ctx, name)
+	l, err := m.lookUpStarted(ctx, name)
 	if err != nil {
 		return err
 	}

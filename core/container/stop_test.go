@@ -1,9 +1,11 @@
 package container
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -27,7 +29,7 @@ func TestStopMeetsTheEnd(t *testing.T) {
 			return errors.Join(m.Restart(t.Context(), id, backend.ContainerStop{Timeout: &now}), m.Stop(t.Context(), id, backend.ContainerStop{Timeout: &now}))
 		}},
 	}
-	for range 8 {
+	for range 4 {
 		for _, e := range ends {
 			res, err := first.Create(t.Context(), "", container.CreateRequest{
 				Config: &container.Config{Image: "busybox", Cmd: []string{"sleep", "1000"}, StopSignal: "SIGKILL"}}, nil)
@@ -53,5 +55,45 @@ func TestStopMeetsTheEnd(t *testing.T) {
 			}
 			b.must(second.Remove(t.Context(), res.ID, backend.ContainerRemove{}))
 		}
+	}
+}
+
+// slowNetworks hold every start until they are told otherwise.
+type slowNetworks struct {
+	noNetworks
+	connecting chan struct{}
+	goOn       chan struct{}
+}
+
+func (s slowNetworks) Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error) {
+	s.connecting <- struct{}{}
+	<-s.goOn
+	return s.noNetworks.Connect(ctx, req)
+}
+
+// A stop during a start means the container that the start makes: docker
+// compose stops at one container's end what it is just starting.
+func TestStopDuringStart(t *testing.T) {
+	b := newBench(t)
+	m, other := b.open(), b.open()
+	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
+	m.networks = slow
+	id := b.create(m, "web", nil, "sleep", "1000")
+	started, stopped := make(chan error, 1), make(chan error, 1)
+	go func() { started <- m.Start(t.Context(), id, "") }()
+	<-slow.connecting
+	now := 0
+	go func() { stopped <- other.Stop(t.Context(), id, backend.ContainerStop{Timeout: &now}) }()
+	select {
+	case err := <-stopped:
+		t.Error("the stop did not wait for the start:", err)
+		stopped <- err
+	case <-time.After(300 * time.Millisecond): // it cannot be seen to wait; the longer this is, the surer it is that it does
+	}
+	close(slow.goOn)
+	b.must(<-started)
+	b.must(<-stopped)
+	if s := b.state(other, id); s.Status != exited || s.ExitCode != 137 {
+		t.Errorf("after the stop: %+v", s)
 	}
 }
