@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	programs "github.com/nacre-sh/nacre/tests/program"
 )
 
 // testPlugin provides commands with the names that matter to dispatch. Each
@@ -192,7 +193,7 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs output
-	s, err := New(Options{Registry: r, In: in, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ()})
+	s, err := New(Options{Registry: r, In: in, Out: &out, Err: &errs, Dir: t.TempDir(), Env: programs.Environ()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	signals := make(chan os.Signal, 1)
 	var out, errs output
-	s, err := New(Options{Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ(), Signals: signals})
+	s, err := New(Options{Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: programs.Environ(), Signals: signals})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestGiveUp(t *testing.T) {
 	var out, errs output
 	kept := &journal{}
 	s, err := New(Options{
-		Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ(), Signals: signals,
+		Registry: r, Out: &out, Err: &errs, Dir: t.TempDir(), Env: programs.Environ(), Signals: signals,
 		Journal: kept,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nacre-sh/nacre/plugins"
 	"github.com/nacre-sh/nacre/plugins/process"
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 const valid = `{"SchemaVersion":"0.1.0","Vendor":"Tests","Version":"v9","ShortDescription":"Says hey"}`
@@ -119,8 +120,8 @@ func TestFind(t *testing.T) {
 	if err := os.Symlink("/nowhere", filepath.Join(second, "docker-dangling")); err != nil {
 		t.Fatal(err)
 	}
-	found, problems := find(t, process.Options{Dirs: []string{first, second, "/nowhere"}, Env: os.Environ(), Limit: time.Minute})
-	_, hangs := find(t, process.Options{Dirs: []string{slow}, Env: os.Environ(), Limit: 300 * time.Millisecond})
+	found, problems := find(t, process.Options{Dirs: []string{first, second, "/nowhere"}, Env: program.Environ(), Limit: time.Minute})
+	_, hangs := find(t, process.Options{Dirs: []string{slow}, Env: program.Environ(), Limit: 300 * time.Millisecond})
 	problems["hangs"] = hangs["hangs"]
 	var names []string
 	for _, p := range found {
@@ -154,7 +155,7 @@ func TestCache(t *testing.T) {
 	path := filepath.Join(dir, "docker-hey")
 	write(t, path, script("echo '"+valid+"'"))
 	write(t, filepath.Join(dir, "docker-fails"), "#!/bin/sh\nexit 3\n")
-	o := process.Options{Dirs: []string{dir}, Cache: filepath.Join(t.TempDir(), "sub", "plugins.json"), Env: os.Environ()}
+	o := process.Options{Dirs: []string{dir}, Cache: filepath.Join(t.TempDir(), "sub", "plugins.json"), Env: program.Environ()}
 	for range 3 {
 		if found, problems := find(t, o); len(found) != 1 || len(problems) != 1 {
 			t.Fatalf("found %v, problems %v", found, problems)
@@ -188,7 +189,7 @@ func loaded(t *testing.T, text string) *plugins.Registry {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "docker-hey"), text)
-	found, problems := find(t, process.Options{Dirs: []string{dir}, Env: os.Environ(), Self: "/usr/bin/nacre"})
+	found, problems := find(t, process.Options{Dirs: []string{dir}, Env: program.Environ(), Self: "/usr/bin/nacre"})
 	if len(found) != 1 {
 		t.Fatal(problems)
 	}
@@ -202,7 +203,7 @@ func loaded(t *testing.T, text string) *plugins.Registry {
 func invocation(t *testing.T, in string, args ...string) (*plugins.Invocation, *bytes.Buffer, *bytes.Buffer) {
 	var out, errs bytes.Buffer
 	return &plugins.Invocation{
-		Args: args, In: strings.NewReader(in), Out: &out, Err: &errs, Dir: t.TempDir(), Env: os.Environ(), Engine: echo{t}, Shell: host{},
+		Args: args, In: strings.NewReader(in), Out: &out, Err: &errs, Dir: t.TempDir(), Env: program.Environ(), Engine: echo{t}, Shell: host{},
 	}, &out, &errs
 }
 

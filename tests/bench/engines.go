@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nacre-sh/nacre/tests/program"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
 
@@ -129,7 +130,7 @@ func (e *engine) run(ctx context.Context, args ...string) (string, error) {
 func (e *engine) cmd(ctx context.Context, args ...string) *exec.Cmd {
 	all := append(append([]string{}, e.command...), args...)
 	cmd := exec.CommandContext(ctx, all[0], all[1:]...)
-	cmd.Env = append(os.Environ(), e.env...)
+	cmd.Env = program.Environ(e.env...)
 	return cmd
 }
 

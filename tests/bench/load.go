@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 const (
@@ -107,7 +108,7 @@ func (l *lab) scripts(ctx context.Context, s *sample, script func(e *engine, do 
 				do, shell = "", append(slices.Clone(e.command), "-c")
 			}
 			cmd := exec.CommandContext(ctx, shell[0], append(shell[1:], script(e, do))...)
-			cmd.Env = append(os.Environ(), e.env...)
+			cmd.Env = program.Environ(e.env...)
 			start := time.Now()
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s: %w: %s", e.name, err, out)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 // dockerd runs Debian's docker engine without networks, with everything of its
@@ -67,7 +69,7 @@ func TestArchivesWithDocker(t *testing.T) {
 	docker := func(host string, args ...string) string {
 		t.Helper()
 		cmd := exec.Command("docker", append([]string{"--host", host}, args...)...)
-		cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+dir)
+		cmd.Env = program.Environ("DOCKER_CONFIG=" + dir)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)

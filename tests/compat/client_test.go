@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 // client is one docker command-line client.
@@ -52,7 +54,7 @@ func (c client) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // not the test's: clean-up runs commands too
 	c.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, c.binary, append([]string{"-H", setup.host}, args...)...)
-	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+c.config())
+	cmd.Env = program.Environ("DOCKER_CONFIG=" + c.config())
 	return cmd
 }
 

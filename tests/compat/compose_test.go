@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 // project is two services as tutorials write them: names in networks, a volume,
@@ -84,7 +86,7 @@ func (c compose) output(env []string, args ...string) (stdout, stderr string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "docker-compose", append([]string{"-p", c.name}, args...)...)
 	cmd.Dir = c.dir
-	cmd.Env = append(append(os.Environ(), "DOCKER_HOST="+setup.host, "DOCKER_CONFIG="+c.dir, "COMPOSE_ANSI=never"), env...)
+	cmd.Env = append(program.Environ("DOCKER_HOST="+setup.host, "DOCKER_CONFIG="+c.dir, "COMPOSE_ANSI=never"), env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

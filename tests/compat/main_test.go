@@ -88,7 +88,7 @@ func serve(dir string) (stop func() error, err error) {
 	setup.host = "unix://" + socket
 	var log bytes.Buffer
 	cmd := exec.Command(filepath.Join(bin, "nacre"), "serve", "-H", setup.host)
-	cmd.Env = append(os.Environ(), "NACRE_DATA_ROOT="+filepath.Join(dir, "data"), "NACRE_EXEC_ROOT="+filepath.Join(dir, "run"))
+	cmd.Env = program.Environ("NACRE_DATA_ROOT="+filepath.Join(dir, "data"), "NACRE_EXEC_ROOT="+filepath.Join(dir, "run"))
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func newEngine(t *testing.T) *engine {
 	must(t, err)
 	e := &engine{
 		t: t, nacre: filepath.Join(bin, "nacre"), root: root, image: reg.Addr + "/library/busybox",
-		env: append(os.Environ(), "NACRE_DATA_ROOT="+filepath.Join(root, "d"), "NACRE_EXEC_ROOT="+filepath.Join(root, "r")),
+		env: program.Environ("NACRE_DATA_ROOT="+filepath.Join(root, "d"), "NACRE_EXEC_ROOT="+filepath.Join(root, "r")),
 	}
 	t.Cleanup(e.leave)
 	e.must("pull", "-q", e.image)

@@ -110,7 +110,7 @@ func newEngine(t *testing.T) engine {
 	must(t, err)
 	_, err = registry.Push(t.Context(), reg.Addr, "library/tools", "latest", img)
 	must(t, err)
-	e := engine{newHost(t), bin, append(os.Environ(),
+	e := engine{newHost(t), bin, program.Environ(
 		"NACRE_DATA_ROOT="+filepath.Join(root, "d"), "NACRE_EXEC_ROOT="+filepath.Join(root, "r"), "DOCKER_CONFIG="+root, "DOCKER_HOST=", "DOCKER_CONTEXT=")}
 	pull := exec.Command(filepath.Join(bin, "nacre"), "pull", "-q", reg.Addr+"/library/tools") // the registry is not on the host
 	pull.Env = e.env

@@ -14,8 +14,11 @@ const Env = "NACRE_TEST_BIN"
 
 // Build returns a folder with both programs, built as the Makefile does unless
 // Env names one, and a function that removes what was built. Anyone may enter
-// the folder.
+// the folder. Whatever runs the programs is isolated first.
 func Build() (dir string, clean func() error, err error) {
+	if err := Isolate(); err != nil {
+		return "", nil, err
+	}
 	if dir := os.Getenv(Env); dir != "" {
 		return dir, func() error { return nil }, nil
 	}

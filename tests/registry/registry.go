@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 // Registry is one running docker-registry process.
@@ -50,7 +52,7 @@ func StartWith(dir string, opts Options) (*Registry, error) {
 	}
 	cmd := exec.Command("docker-registry", "serve", config)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	cmd.Env = program.Environ("OTEL_TRACES_EXPORTER=none")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start a registry: %w", err)

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/nacre-sh/nacre/tests/program"
 	"github.com/nacre-sh/nacre/tests/registry"
 )
 
@@ -65,7 +66,7 @@ func tour(ctx context.Context, nacre string, out io.Writer) (err error) {
 	if _, err := registry.Push(ctx, reg.Addr, "library/busybox", "latest", img); err != nil {
 		return err
 	}
-	env := append(os.Environ(), "NACRE_DATA_ROOT="+filepath.Join(dir, "data"), "NACRE_EXEC_ROOT="+filepath.Join(dir, "run"))
+	env := program.Environ("NACRE_DATA_ROOT="+filepath.Join(dir, "data"), "NACRE_EXEC_ROOT="+filepath.Join(dir, "run"))
 	defer func() { err = errors.Join(err, reset(ctx, nacre, env)) }()
 	return typeAll(ctx, nacre, env, strings.ReplaceAll(session, "REG", reg.Addr), out)
 }

@@ -11,10 +11,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/tests/program"
 )
 
 // fakeEngine is a small real HTTP server that knows one image; it counts connections.
@@ -94,6 +96,9 @@ func (s shell) run(ctx context.Context, e plugins.Engine, env []string, words ..
 }
 
 func TestMain(m *testing.M) {
+	if env := program.Environ(); len(env) < len(os.Environ()) { // docker/cli reads some variables before main
+		panic(syscall.Exec("/proc/self/exe", os.Args, env))
+	}
 	dir, err := os.MkdirTemp("", "nacre-docker")
 	if err != nil {
 		panic(err)
