@@ -31,19 +31,14 @@ type Store struct {
 	layersErr  error
 }
 
-// Open creates the roots where they are missing (mode 0711 for data, 0700 for
+// Open creates the roots where they are missing (mode 0710 for data, 0711 for
 // exec) and opens the database. It fails with errdefs.ErrPermissionDenied
 // without the rights to do so, errdefs.ErrDataLoss when the database is
 // damaged and errdefs.ErrResourceExhausted when the disk is full; Migrate fails
 // with errdefs.ErrFailedPrecondition when a newer nacre has written it.
 func Open(ctx context.Context, paths Paths) (*Store, error) {
-	for dir, mode := range map[string]os.FileMode{
-		paths.Data: 0o711, paths.Containers(): 0o710, paths.Volumes(): 0o711, paths.Temp(): 0o700,
-		paths.Exec: 0o711, paths.ContainersRun(): 0o711,
-	} {
-		if err := os.MkdirAll(dir, mode); err != nil {
-			return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
-		}
+	if err := makeFolders(paths); err != nil {
+		return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
 	}
 	keepReserve(paths)
 	db, err := openDB(paths.StateDB())
@@ -56,6 +51,29 @@ func Open(ctx context.Context, paths Paths) (*Store, error) {
 		return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
 	}
 	return &Store{Paths: paths, DB: db, versions: versions}, nil
+}
+
+// makeFolders makes what is missing of the roots. What containers write lies
+// below the data root, set-user-ID programs among it, which no user of the host
+// is to run or even to look at: the doors are shut, also that of volumes which
+// an older nacre has left open. The mode of a root that was there is the user's choice.
+func makeFolders(paths Paths) error {
+	for _, dir := range []struct {
+		path string
+		mode os.FileMode
+	}{ // parents first, or they get the mode of what is below them
+		{paths.Data, 0o710}, {paths.Containers(), 0o710}, {paths.Volumes(), 0o710}, {paths.Temp(), 0o700},
+		{paths.Exec, 0o711}, {paths.ContainersRun(), 0o711},
+	} {
+		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
+			return err
+		}
+	}
+	info, err := os.Stat(paths.Volumes())
+	if err != nil || info.Mode().Perm()&0o007 == 0 {
+		return err
+	}
+	return os.Chmod(paths.Volumes(), 0o710)
 }
 
 // classify gives the errors of opening a class and the user a next step.

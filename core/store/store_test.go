@@ -43,6 +43,27 @@ func TestTheStateIsPrivate(t *testing.T) {
 	}
 }
 
+func TestNobodyElseGetsToWhatContainersWrite(t *testing.T) {
+	paths := roots(t)
+	if err := os.MkdirAll(paths.Volumes(), 0o711); err != nil { // as an older nacre did
+		t.Fatal(err)
+	}
+	if err := os.Chmod(paths.Data, 0o755); err != nil { // the user's choice
+		t.Fatal(err)
+	}
+	open(t, paths)
+	fresh := roots(t)
+	open(t, fresh)
+	for path, want := range map[string]os.FileMode{
+		paths.Data: 0o755, paths.Volumes(): 0o710, paths.Containers(): 0o710, paths.Temp(): 0o700,
+		fresh.Data: 0o710, fresh.Volumes(): 0o710, fresh.Containers(): 0o710, fresh.Exec: 0o711,
+	} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode().Perm(), err, want)
+		}
+	}
+}
+
 func TestMigrateStepByStep(t *testing.T) {
 	s := open(t, roots(t))
 	one := Module{Name: "m", Steps: []string{`CREATE TABLE x (y INTEGER)`}}
