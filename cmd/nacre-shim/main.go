@@ -11,6 +11,7 @@ import (
 	"os"
 	goruntime "runtime"
 
+	"github.com/nacre-sh/nacre/core/inherit"
 	"github.com/nacre-sh/nacre/core/runtime"
 	"github.com/nacre-sh/nacre/core/shim"
 	_ "github.com/nacre-sh/nacre/core/shim/tinyinit" // takes over when the program is called docker-init
@@ -36,6 +37,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "nacre-shim is started by nacre and is of no use alone")
 		os.Exit(2)
 	}
+	inherit.Close(3)
 	os.Setenv("GOMAXPROCS", "1") // which libcontainer hands to its init
 	thread.CalmMonitor()
 	if err := shim.Run(context.Background(), os.NewFile(3, "control")); err != nil {

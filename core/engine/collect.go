@@ -17,6 +17,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/image"
+	"github.com/nacre-sh/nacre/core/inherit"
 	"github.com/nacre-sh/nacre/core/trash"
 )
 
@@ -119,6 +120,7 @@ func (c collector) spawn() error {
 	if c.collectorPid() != 0 {
 		return nil
 	}
+	inherit.Keep() // this process ends
 	cmd := exec.Command(c.opts.Self, "--data-root", c.store.Paths.Data, "--exec-root", c.store.Paths.Exec, "system", "collect")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "DOCKER_HOST=", "DOCKER_CONTEXT=")

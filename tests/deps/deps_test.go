@@ -26,12 +26,13 @@ var modules = []string{"image", "container", "network", "volume", "build", "mirr
 
 func rules() []rule {
 	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access", "core/thread"}
-	shared = append(shared, "core/trash", "core/apparmor")
+	shared = append(shared, "core/trash", "core/apparmor", "core/inherit")
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
 		{"core/thread", nil},
 		{"core/thread/early", nil},
+		{"core/inherit", nil},
 		{"core/apparmor", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
@@ -53,7 +54,7 @@ func rules() []rule {
 		{"scripting", []string{"plugins", "scripting…"}},
 		{"repl", []string{"repl…", "plugins", "plugins/show"}},
 		{"cmd/nacre-registry", []string{"core/registry/server"}},
-		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…", "core/thread"}},
+		{"cmd/nacre-shim", []string{"core/shim…", "core/runtime…", "core/thread", "core/inherit"}},
 		{"cmd/nacre-resolver", []string{"core/network/resolver/server"}},
 		{"cmd/nacre", []string{"repl…", "scripting…", "scripts", "plugins…", "core/engine", "core/store", "core/config", "core/thread…"}},
 	}

@@ -15,12 +15,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nacre-sh/nacre/core/inherit"
 	"github.com/nacre-sh/nacre/core/network/resolver"
 )
 
 // Main runs the program with its arguments: a folder for the guard, -worker
 // and a folder for the worker. It returns the exit status.
 func Main(args []string) int {
+	inherit.Close(3) // which is its connection with who started it
 	var err error
 	switch {
 	case len(args) == 1:
