@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +17,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/container/files"
 	"github.com/nacre-sh/nacre/core/container/spec"
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
@@ -240,16 +238,15 @@ func (m *Module) execProcess(ctx context.Context, l live, req container.ExecCrea
 	return s.Process, apparmor.Ensure(s.Process.ApparmorProfile)
 }
 
-// inRunning opens files of a running container's root. The root is entered as
-// a folder that no link leads out of.
+// inRunning opens files of a running container's root.
 func inRunning(pid int) spec.Opener {
 	return func(name string) (io.ReadCloser, error) {
-		root, err := os.OpenRoot("/proc/" + strconv.Itoa(pid) + "/root")
+		root, err := files.Live(pid)
 		if err != nil {
 			return nil, err
 		}
 		defer root.Close()
-		return root.Open(strings.TrimPrefix(path.Clean(name), "/"))
+		return root.Open(name)
 	}
 }
 

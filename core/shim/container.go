@@ -50,7 +50,8 @@ type container struct {
 	state     shimapi.State
 	start     *shimapi.Start // nil until a start is asked for
 	hold      *hold
-	released  bool // a held start goes on once
+	released  bool          // a held start goes on once
+	launching chan struct{} // closed by the end of a launch; nil: there is none
 	worker    *worker
 	mounted   <-chan error // of the root, until the first launch has waited for it
 	unmounted bool
@@ -228,6 +229,23 @@ func (c *container) writeFiles(files []shimapi.File) error {
 
 // launch starts the init, for the first time or again.
 func (c *container) launch() error {
+	launching := make(chan struct{})
+	c.mu.Lock()
+	c.launching = launching
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.launching = nil
+		c.mu.Unlock()
+		close(launching)
+	}()
+	if c.start.Held && !c.released && c.hold.cancelled() {
+		return c.awaitRelease() // which says why
+	}
+	return c.launchInit()
+}
+
+func (c *container) launchInit() error {
 	spec := c.start.Spec
 	stdio, ours := runtime.Stdio{Terminal: true}, [2]*os.File{}
 	if !c.start.Terminal {

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
+	"github.com/nacre-sh/nacre/core/shim/sweep"
 )
 
 // hold keeps a container's command from running until what the engine does
@@ -30,18 +32,65 @@ func (h *hold) end(r shimapi.Release) (first bool) {
 	return first
 }
 
-// cancelWith cancels the start when whoever asked for it is gone: nobody else
-// knows how far its network has come.
-func (h *hold) cancelWith(conn *net.UnixConn) {
-	gone := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, conn) // ends with the answer, too
-		close(gone)
-	}()
+func (h *hold) cancelled() bool {
 	select {
-	case <-gone:
-		h.end(shimapi.Release{Cancel: "start: who asked for it is gone"})
 	case <-h.over:
+		return h.release.Cancel != ""
+	default:
+		return false
+	}
+}
+
+// launchPatience is how long a launch may take after the one who asked for it
+// is gone and its network is joined.
+const launchPatience = 5 * time.Second
+
+// watchStarter cancels a held start when whoever asked for it is gone: nobody
+// else knows how far its network has come. One that is not held any more may
+// come to its end, but hangs no longer.
+func (c *container) watchStarter(conn *net.UnixConn, held bool) {
+	_, _ = io.Copy(io.Discard, conn) // ends with the answer, too
+	if !held || !c.hold.end(shimapi.Release{Cancel: "start: who asked for it is gone"}) {
+		select {
+		case <-c.launched():
+			return
+		case <-time.After(launchPatience):
+		}
+	}
+	c.breakLaunch()
+}
+
+// launched is closed when no launch is under way.
+func (c *container) launched() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.launching == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return c.launching
+}
+
+// breakPause is how often a launch that is to end is looked after.
+const breakPause = 50 * time.Millisecond
+
+// breakLaunch ends a launch that nobody wants any more, and that may hang: on
+// its way to the command the container's process opens and enters what the
+// image, a volume or an earlier run has put in its way.
+func (c *container) breakLaunch() {
+	c.mu.Lock()
+	launching, group := c.launching, c.state.CgroupPath
+	c.mu.Unlock()
+	for launching != nil {
+		if err := sweep.Kill(group, c.bind.ID); err != nil {
+			warnf("end a launch: %v", err)
+		}
+		select {
+		case <-launching:
+			return
+		case <-time.After(breakPause):
+		}
 	}
 }
 

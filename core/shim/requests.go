@@ -54,8 +54,11 @@ func (c *container) kill(k shimapi.Kill) error {
 	}
 	c.mu.Unlock()
 	switch status {
-	case shimapi.StatusRestarting:
-		return nil // the end of the pause, and of the container
+	case shimapi.StatusRestarting: // the end of the pause, and of the container
+		if k.Stop && sig == unix.SIGKILL {
+			c.breakLaunch()
+		}
+		return nil
 	case shimapi.StatusRunning, shimapi.StatusPaused:
 	default:
 		return notRunning(c.bind.ID)

@@ -132,8 +132,8 @@ func (s *server) handle(conn *net.UnixConn) {
 		s.hold(conn)
 	case req.Wait != nil || req.WaitNext != nil:
 		s.wait(conn, req.WaitNext != nil)
-	case req.Start != nil && req.Start.Held:
-		go s.c.hold.cancelWith(conn)
+	case req.Start != nil && req.Start.Again == nil:
+		go s.c.watchStarter(conn, req.Start.Held)
 		fallthrough
 	default:
 		_ = shimapi.WriteLine(conn, s.answer(req))

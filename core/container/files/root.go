@@ -52,7 +52,8 @@ func (r *Root) open(name string, flags int) (*os.File, error) {
 }
 
 // Open opens a regular file for reading, for whoever reads the container's
-// accounts; a missing one gives fs.ErrNotExist.
+// accounts. fs.ErrNotExist: it is missing, or it is a bait: a pipe that nobody
+// writes into, a device of the host.
 func (r *Root) Open(name string) (*os.File, error) {
 	at, err := r.open(name, unix.O_PATH)
 	if err != nil {
@@ -64,7 +65,7 @@ func (r *Root) Open(name string) (*os.File, error) {
 		return nil, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: unix.EINVAL}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	return reopen(at, unix.O_RDONLY)
 }

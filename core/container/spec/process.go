@@ -41,7 +41,6 @@ func absoluteDir(dir string) string {
 
 // Environment is the container's environment: docker's defaults, replaced and
 // extended by the configuration's. An entry without "=" removes a default.
-// HOME is set from the user's entry by the runtime where it is missing.
 func Environment(hostname string, tty bool, configured []string) []string {
 	env := []string{"PATH=" + DefaultPath, "HOSTNAME=" + hostname}
 	if tty {

@@ -389,3 +389,27 @@ func TestValidateRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestHomeIsThatOfTheUsersEntry(t *testing.T) {
+	home := func(change func(*Input)) (found []string) {
+		for _, entry := range build(t, change).Process.Env {
+			if strings.HasPrefix(entry, "HOME=") {
+				found = append(found, entry)
+			}
+		}
+		return found
+	}
+	for name, c := range map[string]struct {
+		change func(*Input)
+		want   []string
+	}{
+		"root":        {nil, []string{"HOME=/root"}},
+		"no entry":    {func(in *Input) { in.Config.User = "4242" }, []string{"HOME=/"}},
+		"set":         {func(in *Input) { in.Config.Env = []string{"HOME=/mine"} }, []string{"HOME=/mine"}},
+		"a mount has": {func(in *Input) { in.Mounts = []Mount{{Type: "bind", Source: "/x", Destination: "/etc/passwd"}} }, nil},
+	} {
+		if got := home(c.change); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -21,14 +21,40 @@ func (b *builder) user() error {
 	}
 	u.Umask = b.in.HostConfig.Umask
 	b.spec.Process.User = u
+	return b.home(int(u.UID))
+}
+
+// home sets HOME where nobody has. The runtime would do it, too, but opens
+// whatever lies at /etc/passwd: a pipe would let it wait for ever. It is left
+// to it where a mount may have the file.
+func (b *builder) home(uid int) error {
+	if slices.ContainsFunc(b.spec.Process.Env, func(entry string) bool { return strings.HasPrefix(entry, "HOME=") && entry != "HOME=" }) {
+		return nil
+	}
+	if slices.ContainsFunc(b.in.Mounts, func(m Mount) bool { return m.Destination == "/etc" || m.Destination == passwdFile }) {
+		return nil
+	}
+	passwd, err := openOptional(b.in.Open, passwdFile)
+	if err != nil {
+		return err
+	}
+	defer passwd.Close()
+	home := "/"
+	users, err := user.ParsePasswdFilter(passwd, func(u user.User) bool { return u.Uid == uid })
+	if err == nil && len(users) > 0 { // as the runtime does: the first, and what cannot be read names nobody
+		home = users[0].Home
+	}
+	b.spec.Process.Env = append(b.spec.Process.Env, "HOME="+home)
 	return nil
 }
+
+const passwdFile = "/etc/passwd"
 
 // ResolveUser reads "user[:group]" and further groups against the /etc/passwd
 // and /etc/group of a container root. Numbers need no entry. The errors are
 // docker's, class errdefs.ErrInvalidArgument.
 func ResolveUser(open Opener, spec string, groupAdd []string) (specs.User, error) {
-	passwd, err := openOptional(open, "/etc/passwd")
+	passwd, err := openOptional(open, passwdFile)
 	if err != nil {
 		return specs.User{}, err
 	}

@@ -26,8 +26,8 @@ func endCgroup(ctx context.Context, path, id string) error {
 	if path == "" {
 		return nil // killed before it had one
 	}
-	if len(id) < 12 || filepath.Base(path) != id || filepath.Clean(path) != path {
-		return fmt.Errorf("%q is not a cgroup of container %s", path, id)
+	if err := belongs(path, id); err != nil {
+		return err
 	}
 	roots, err := hierarchies()
 	if err != nil {
@@ -54,6 +54,32 @@ func endCgroup(ctx context.Context, path, id string) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+func belongs(path, id string) error {
+	if len(id) < 12 || filepath.Base(path) != id || filepath.Clean(path) != path {
+		return fmt.Errorf("%q is not a cgroup of container %s", path, id)
+	}
+	return nil
+}
+
+// Kill kills everything in a container's cgroup, once; see endCgroup for path.
+func Kill(path, id string) error {
+	if err := belongs(path, id); err != nil {
+		return err
+	}
+	roots, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		dirs, err := tree(filepath.Join(root, path))
+		if err != nil {
+			return err
+		}
+		killAll(dirs)
+	}
+	return nil
 }
 
 // hierarchies lists where cgroup file systems of both versions are mounted.
