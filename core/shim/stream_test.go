@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -179,5 +180,48 @@ func TestBigOutputInOrder(t *testing.T) {
 	b.wait()
 	if logged := b.log("stdout"); out != logged || strings.Count(out, "\n") != 3000 || !strings.HasSuffix(out, "line 2999\n") {
 		t.Errorf("%d bytes attached, %d logged, %d lines", len(out), len(logged), strings.Count(out, "\n"))
+	}
+}
+
+// A container has ended when the last output is passed on, not when its init
+// is gone: whoever got hold of its streams may still write.
+func TestOutputAfterTheEndOfTheInit(t *testing.T) {
+	b := newBox(t, "sh", "-c", "echo ready; sleep 1000")
+	b.bind()
+	conn := b.attach(shimapi.Attach{Stdout: true})
+	b.launch()
+	readUntil(t, conn, "ready\n")
+	pid := b.awaitStatus("running").Pid
+	writer, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", pid), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	end, err := b.client.Wait(bg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.client.Kill(bg, shimapi.Kill{Signal: 9, Stop: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("end of the init", func() bool { _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); return err != nil })
+	want := "ready\n"
+	for i := range 5 {
+		line := fmt.Sprintf("after the end %d\n", i)
+		write(t, writer, line)
+		readUntil(t, conn, line)
+		want += line
+		select {
+		case r := <-end:
+			t.Fatalf("the container has ended with its output going on: %+v", r)
+		default:
+		}
+	}
+	writer.Close()
+	if r := <-end; r.Err != nil || r.Exit.ExitCode != 128+9 {
+		t.Errorf("its end: %+v, %v", r.Exit, r.Err)
+	}
+	if got := b.log("stdout"); got != want {
+		t.Errorf("its log %q, want %q", got, want)
 	}
 }

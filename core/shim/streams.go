@@ -36,9 +36,10 @@ type streams struct {
 	copies  sync.WaitGroup
 	passed  atomic.Uint64 // reads that were passed on
 	files   []io.Closer   // the process's ends, to be closed once it has them
+	after   func(time.Duration) <-chan time.Time
 }
 
-func newStreams() *streams { return &streams{begun: make(chan struct{})} }
+func newStreams() *streams { return &streams{begun: make(chan struct{}), after: time.After} }
 
 // configure says what became known with the start.
 func (s *streams) configure(terminal, stdinOne bool, log logSink, onDetach func()) {
@@ -310,7 +311,7 @@ func (s *streams) drain(patience time.Duration) {
 		select {
 		case <-drained:
 			return
-		case <-time.After(patience):
+		case <-s.after(patience):
 		}
 		if s.passed.Load() == before {
 			return

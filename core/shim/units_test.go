@@ -230,3 +230,47 @@ func TestRingLosesWhatDoesNotFit(t *testing.T) {
 		t.Errorf("got %q", slow.got)
 	}
 }
+
+// The wait for the last output goes on as long as some comes, and ends when
+// none came for its patience, although a writer is left.
+func TestDrainGoesOnWithOutput(t *testing.T) {
+	s := newStreams()
+	waits, ticks := make(chan struct{}), make(chan time.Time)
+	s.after = func(time.Duration) <-chan time.Time { waits <- struct{}{}; return ticks } // it has counted before
+	_, ours, err := s.pipes(false, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", s.files[0].(*os.File).Fd()), os.O_WRONLY, 0) // outlives the process
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	s.begin(ours[0], ours[1])
+	drained := make(chan struct{})
+	go func() { s.drain(time.Hour); close(drained) }()
+	for range 5 {
+		select {
+		case <-waits:
+		case <-drained:
+			t.Fatal("gave up although output had come")
+		}
+		passed := s.passed.Load()
+		if _, err := writer.WriteString("more\n"); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); s.passed.Load() == passed; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the output was not passed on")
+			}
+		}
+		ticks <- time.Time{}
+	}
+	<-waits
+	ticks <- time.Time{} // and nothing has come
+	select {
+	case <-drained:
+	case <-waits:
+		t.Error("waits although nothing comes")
+	}
+}
