@@ -242,15 +242,34 @@ func (m *Module) openRunning(ctx context.Context, l live, open func(pid int) (*f
 	return nil, err
 }
 
+// openWaiting opens a container that waits for its restart, by the root that
+// its shim keeps; nothing where it has just gone on.
+func (m *Module) openWaiting(ctx context.Context, l live) (*files.Root, error) {
+	root, err := m.fileLayers(l.record).Waiting(l.state.ShimPid, filepath.Join(m.paths.Container(l.ID), rootfsDir), m.fileMounts(l.Mounts))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The number may have become another process's before it was opened.
+	now, err := m.lookUp(ctx, l.ID)
+	if err == nil && now.state != nil && now.state.ShimPid == l.state.ShimPid {
+		return root, nil
+	}
+	root.Close()
+	return nil, err
+}
+
 const (
 	// betweenPatience is how long a container may be between two states, in
-	// which its files are nobody's: it starts, ends, or waits for its restart.
+	// which its files are nobody's: it starts or ends.
 	betweenPatience = 10 * time.Second
 	betweenPause    = 20 * time.Millisecond
 )
 
 // errBetween is for a container that is between two states.
-var errBetween = errdefs.ErrUnavailable.WithMessage("it is starting, restarting or ending; try again")
+var errBetween = errdefs.ErrUnavailable.WithMessage("it is starting or ending; try again")
 
 // openToWrite opens a container's files to change them. One that does not run
 // is held until release: it must not start meanwhile. One that is between two
@@ -276,6 +295,9 @@ func (m *Module) tryToWrite(ctx context.Context, id string) (l live, root *files
 	}
 	if l, err = m.lookLocked(ctx, id); err == nil {
 		root, err = m.openRunning(ctx, l, files.Live)
+	}
+	if err == nil && root == nil && l.now == restarting {
+		root, err = m.openWaiting(ctx, l)
 	}
 	if root != nil { // it may end meanwhile; its root stays with us
 		unlock()

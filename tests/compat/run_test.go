@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -38,6 +40,35 @@ func TestRunStreams(t *testing.T) {
 			c.Errorf("%d bytes came back of %d: %s", len(r.out), len(data), r.err)
 		}
 	})
+}
+
+// 64 MiB through a container and back, by every way that there is; whoever
+// sends says by closing its half that there is no more.
+func TestManyBytesUnchanged(t *testing.T) {
+	c := client{t, clients(t)[0]} // one is enough for so much
+	img := c.pulled()
+	for _, name := range []string{"bytes", "echoer", "starter"} {
+		c.docker("rm", "-f", name)
+		t.Cleanup(func() { c.docker("rm", "-f", name) })
+	}
+	unlogged := func(words ...string) { c.ok(append(words, "--log-driver", "none", img, "cat")...) }
+	unlogged("run", "-di", "--name", "bytes")
+	unlogged("create", "-i", "--name", "starter")
+	unlogged("create", "-i", "--name", "echoer")
+	c.ok("start", "echoer")
+	for name, args := range map[string][]string{
+		"run":    {"run", "--rm", "-i", "--log-driver", "none", img, "cat"},
+		"exec":   {"exec", "-i", "bytes", "cat"},
+		"attach": {"attach", "echoer"},
+		"start":  {"start", "-ai", "starter"},
+	} {
+		sum, size := sha256.New(), int64(64<<20)
+		data := io.LimitReader(rand.NewChaCha8([32]byte{1}), size) // random, the same each time
+		r := c.feed(io.TeeReader(data, sum), args...)
+		if got := sha256.Sum256([]byte(r.out)); r.code != 0 || !bytes.Equal(got[:], sum.Sum(nil)) {
+			c.Errorf("%s: %d bytes came back of %d: status %d: %s", name, len(r.out), size, r.code, r.err)
+		}
+	}
 }
 
 func TestRunOnATerminal(t *testing.T) {

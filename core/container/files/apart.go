@@ -38,22 +38,25 @@ func Apart(l Layers, mounts []Mount) (*Root, error) {
 			return nil, fmt.Errorf("prepare the container's root: %w", err)
 		}
 	}
-	return l.mount(mounts, func(string) (overlay, error) { return overlay{l.Lower, l.Upper, l.Work}, nil })
+	return l.mount(mounts, overlay{l.Lower, l.Upper, l.Work}.mount)
 }
 
 // ApartToRead is Apart for reading alone: the writable layer is one among the
 // lower ones, above them lies one that is thrown away. It may be open several
 // times, and the container may be started.
 func ApartToRead(l Layers, mounts []Mount) (*Root, error) {
-	return l.mount(mounts, func(scratch string) (overlay, error) {
+	return l.mount(mounts, func(target, scratch string) error {
 		if err := unix.Mount("nacre", scratch, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=0700,size=1m"); err != nil {
-			return overlay{}, os.NewSyscallError("mount", err)
+			return os.NewSyscallError("mount", err)
 		}
 		o := overlay{lower: l.Lower, upper: filepath.Join(scratch, "upper"), work: filepath.Join(scratch, "work")}
 		if _, err := os.Stat(l.Upper); err == nil {
 			o.lower = slices.Concat([]string{l.Upper}, l.Lower)
 		}
-		return o, errors.Join(os.Mkdir(o.upper, 0o755), os.Mkdir(o.work, 0o755))
+		if err := errors.Join(os.Mkdir(o.upper, 0o755), os.Mkdir(o.work, 0o755)); err != nil {
+			return err
+		}
+		return o.mount(target, scratch)
 	})
 }
 
@@ -62,9 +65,9 @@ type overlay struct {
 	upper, work string
 }
 
-// mount makes the tree in a mount namespace of its own and takes it out of
-// there: the tree lives as long as its descriptor.
-func (l Layers) mount(mounts []Mount, choose func(scratch string) (overlay, error)) (root *Root, err error) {
+// mount makes the tree in a mount namespace of its own, from a base that it has
+// mounted on target, and takes it out of there: the tree lives as long as its descriptor.
+func (l Layers) mount(mounts []Mount, base func(target, scratch string) error) (root *Root, err error) {
 	place, err := os.MkdirTemp(l.Scratch, "files-")
 	if err != nil {
 		return nil, fmt.Errorf("prepare the container's root: %w", err)
@@ -76,11 +79,7 @@ func (l Layers) mount(mounts []Mount, choose func(scratch string) (overlay, erro
 		return nil, fmt.Errorf("prepare the container's root: %w", err)
 	}
 	err = privately(func() error {
-		o, err := choose(scratch)
-		if err != nil {
-			return err
-		}
-		if err := o.mount(target, scratch); err != nil {
+		if err := base(target, scratch); err != nil {
 			return err
 		}
 		if err := mountImages(place, mounts); err != nil {
