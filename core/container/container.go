@@ -49,6 +49,8 @@ type Images interface {
 type Networks interface {
 	Connect(ctx context.Context, req backend.EndpointRequest) (backend.Endpoints, error)
 	Disconnect(ctx context.Context, containerID string) error
+	// Connected are the containers (by id) that Disconnect has something to take back from.
+	Connected(ctx context.Context) (map[string]bool, error)
 
 	// Plan checks what a new container asks of its networks, and calls them by their names.
 	Plan(ctx context.Context, hc *container.HostConfig, asked *network.NetworkingConfig) (*network.NetworkingConfig, error)

@@ -110,6 +110,9 @@ func (noNetworks) Connect(_ context.Context, req backend.EndpointRequest) (backe
 	return backend.Endpoints{Hosts: []byte("127.0.0.1 localhost\n")}, nil
 }
 func (noNetworks) Disconnect(context.Context, string) error { return nil }
+func (noNetworks) Connected(context.Context) (map[string]bool, error) {
+	return nil, nil
+}
 func (noNetworks) Plan(_ context.Context, _ *container.HostConfig, asked *network.NetworkingConfig) (*network.NetworkingConfig, error) {
 	return asked, nil
 }

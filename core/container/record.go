@@ -316,10 +316,11 @@ func (m *Module) write(ctx context.Context, statement string, args ...any) (sql.
 // leaving is a container on its way out.
 type leaving struct {
 	*record
-	waits   bool // in the trash
-	volumes bool // anonymous ones go, too
-	held    bool // something that others may want: volumes, addresses, ports
-	marked  bool // by this removal: nobody else was quicker
+	waits     bool // in the trash
+	volumes   bool // anonymous ones go, too
+	connected bool // it has addresses and ports
+	held      bool // something that others may want: volumes, addresses, ports
+	marked    bool // by this removal: nobody else was quicker
 }
 
 // markRemoving hides containers and frees their names; from here on each

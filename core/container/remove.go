@@ -121,12 +121,16 @@ func (m *Module) removeLocked(ctx context.Context, r *record, o removeOptions) e
 func (m *Module) removeAllLocked(ctx context.Context, records []*record, o removeOptions) []error {
 	errs := make([]error, len(records))
 	list := make([]*leaving, len(records))
+	connected, err := m.networks.Connected(ctx) // no start is on its way, so this is how it stays
+	if err != nil {
+		return slices.Repeat([]error{err}, len(records))
+	}
 	for i, r := range records {
 		waits, err := m.waits(ctx, r, o)
 		if err != nil {
 			return slices.Repeat([]error{err}, len(records)) // the settings cannot be read
 		}
-		list[i] = &leaving{record: r, waits: waits, volumes: o.volumes, held: networked(r) || hasVolumes(r)}
+		list[i] = &leaving{record: r, waits: waits, volumes: o.volumes, connected: connected[r.ID], held: connected[r.ID] || hasVolumes(r)}
 	}
 	if err := m.markRemoving(ctx, list...); err != nil {
 		return slices.Repeat([]error{err}, len(records))
@@ -142,7 +146,7 @@ func (m *Module) removeAllLocked(ctx context.Context, records []*record, o remov
 
 // finish does what follows the mark.
 func (m *Module) finish(ctx context.Context, l *leaving, o removeOptions) error {
-	if networked(l.record) {
+	if l.connected {
 		if err := m.networks.Disconnect(ctx, l.ID); err != nil { // ports and networks must be free when the client goes on
 			return err
 		}
@@ -158,10 +162,6 @@ func (m *Module) finish(ctx context.Context, l *leaving, o removeOptions) error 
 		return nil
 	}
 	return m.erase(ctx, l.record, o.volumes)
-}
-
-func networked(r *record) bool {
-	return len(r.HostConfig.PortBindings) > 0 || r.HostConfig.PublishAllPorts || r.Networking != nil
 }
 
 func hasVolumes(r *record) bool {

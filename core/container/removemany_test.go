@@ -1,6 +1,8 @@
 package container
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,5 +91,44 @@ func TestPickID(t *testing.T) {
 		if got := pickID(all, named, name); got != want {
 			t.Errorf("%q is %q, want %q", name, got, want)
 		}
+	}
+}
+
+// joined are networks that only one container has addresses of; who was let go is remembered.
+type joined struct {
+	Networks
+	id   string
+	left []string
+}
+
+func (j *joined) Connected(context.Context) (map[string]bool, error) {
+	return map[string]bool{j.id: true}, nil
+}
+
+func (j *joined) Disconnect(_ context.Context, id string) error {
+	j.left = append(j.left, id)
+	return nil
+}
+
+// Only a container with addresses has to let go of them, and until it has, the trash says so.
+func TestOnlyWhatIsConnectedIsDisconnected(t *testing.T) {
+	b := newBench(t)
+	m := b.openWithTrash()
+	ids := []string{b.create(m, "idle", nil, "true"), b.create(m, "connected", nil, "true"), b.create(m, "other", nil, "true")}
+	m.tasks.Wait() // the sweep looks at the networks, too
+	nets := &joined{Networks: m.networks, id: ids[1]}
+	m.networks = nets
+	for i, err := range m.RemoveMany(t.Context(), ids, backend.ContainerRemove{}) {
+		if err := <-err; err != nil {
+			t.Error(ids[i], err)
+		}
+	}
+	if !slices.Equal(nets.left, ids[1:2]) {
+		t.Errorf("disconnected %q, want %q", nets.left, ids[1:2])
+	}
+	var held int
+	b.must(b.st.DB.QueryRowContext(t.Context(), `SELECT count(*) FROM container_trash WHERE aside = 0`).Scan(&held))
+	if held != 0 {
+		t.Errorf("%d containers still hold something", held)
 	}
 }

@@ -246,6 +246,9 @@ func TestAReleasedPortBelongsToTheHostAgain(t *testing.T) {
 	h.start(t, "a", bindings(":8080:80/tcp"))
 	h.start(t, "b", bindings(":8081:80/tcp"))
 	check(t, h.Disconnect(t.Context(), "a"))
+	if ids, err := h.Connected(t.Context()); err != nil || len(ids) != 1 || !ids["b"] {
+		t.Errorf("connected: %v (%v), want only the other", ids, err)
+	}
 	serve(t, h.ns, ":8080")
 	if seen, err := call(h.other, "tcp", "10.99.0.1:8080"); err != nil || seen != "10.99.0.2" {
 		t.Errorf("the host's process saw %q (%v), want the connection", seen, err)

@@ -222,6 +222,24 @@ func (n *Networks) held(ctx context.Context, container string) (ids []string, er
 	return ids, rows.Err()
 }
 
+// Connected returns the ids of all containers that hold endpoints: only to these Disconnect does anything.
+func (n *Networks) Connected(ctx context.Context) (map[string]bool, error) {
+	rows, err := n.store.DB.QueryContext(ctx, `SELECT container FROM endpoints WHERE released = 0`)
+	if err != nil {
+		return nil, fmt.Errorf("read the endpoints of all containers: %w", err)
+	}
+	defer rows.Close()
+	ids := map[string]bool{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read the endpoints of all containers: %w", err)
+		}
+		ids[id] = true
+	}
+	return ids, rows.Err()
+}
+
 // change is what one step does to the records, in one transaction.
 type change struct {
 	dead     []endpoint  // removed
