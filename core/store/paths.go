@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/containerd/errdefs"
 )
 
 // Default roots, and the environment variables that replace them.
@@ -39,6 +42,21 @@ func NewPaths(dataRoot, execRoot string) (Paths, error) {
 		return Paths{}, fmt.Errorf("resolve exec root: %w", err)
 	}
 	return Paths{Data: data, Exec: exec}, nil
+}
+
+// unmountable are the characters that end a value in the options of an overlay
+// mount, or escape there. Containers are mounted by open folders, whatever their
+// names are, but containers/storage mounts layers by their paths.
+const unmountable = ",:\\"
+
+// check refuses a data root before anything is written to it, for an error of
+// the kernel's long afterwards would not say what is wrong.
+func (p Paths) check() error {
+	if i := strings.IndexAny(p.Data, unmountable); i >= 0 {
+		return fmt.Errorf("use %q as the data root: its path has a %q, which overlay mounts cannot have: %w\nchoose a folder without commas, colons and backslashes (--data-root, %s)",
+			p.Data, p.Data[i:i+1], errdefs.ErrInvalidArgument, EnvDataRoot)
+	}
+	return nil
 }
 
 func firstOf(values ...string) string {

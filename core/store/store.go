@@ -32,11 +32,15 @@ type Store struct {
 }
 
 // Open creates the roots where they are missing (mode 0710 for data, 0711 for
-// exec) and opens the database. It fails with errdefs.ErrPermissionDenied
+// exec) and opens the database. It fails with errdefs.ErrInvalidArgument where
+// the kernel could not mount what lies in the data root, errdefs.ErrPermissionDenied
 // without the rights to do so, errdefs.ErrDataLoss when the database is
 // damaged and errdefs.ErrResourceExhausted when the disk is full; Migrate fails
 // with errdefs.ErrFailedPrecondition when a newer nacre has written it.
 func Open(ctx context.Context, paths Paths) (*Store, error) {
+	if err := paths.check(); err != nil {
+		return nil, err
+	}
 	if err := makeFolders(paths); err != nil {
 		return nil, classify(fmt.Errorf("open the store at %s: %w", paths.Data, err))
 	}
