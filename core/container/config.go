@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/sys/signal"
 
+	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/container/spec"
 )
@@ -36,7 +37,7 @@ func mergeConfig(user container.Config, image dockerspec.DockerOCIImageConfig) (
 	if err := mergePorts(&c, image.ExposedPorts); err != nil {
 		return nil, err
 	}
-	c.Healthcheck = mergeHealth(c.Healthcheck, image.Healthcheck)
+	c.Healthcheck = backend.FillHealth(c.Healthcheck, image.Healthcheck)
 	if len(c.Entrypoint) == 0 {
 		if len(c.Cmd) == 0 {
 			c.Cmd = image.Cmd
@@ -96,35 +97,6 @@ func mergePorts(c *container.Config, image map[string]struct{}) error {
 	maps.Copy(ports, c.ExposedPorts)
 	c.ExposedPorts = ports
 	return nil
-}
-
-func mergeHealth(user, image *container.HealthConfig) *container.HealthConfig {
-	if user == nil {
-		return image
-	}
-	if image == nil {
-		return user
-	}
-	merged := *user
-	if len(merged.Test) == 0 {
-		merged.Test = image.Test
-	}
-	if merged.Interval == 0 {
-		merged.Interval = image.Interval
-	}
-	if merged.Timeout == 0 {
-		merged.Timeout = image.Timeout
-	}
-	if merged.StartPeriod == 0 {
-		merged.StartPeriod = image.StartPeriod
-	}
-	if merged.StartInterval == 0 {
-		merged.StartInterval = image.StartInterval
-	}
-	if merged.Retries == 0 {
-		merged.Retries = image.Retries
-	}
-	return &merged
 }
 
 func checkConfig(c *container.Config) error {

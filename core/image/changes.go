@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/moby/moby/api/types/network"
+
+	"github.com/nacre-sh/nacre/core/backend"
 )
 
 // changeCommands are the instructions that `commit --change` and `import
@@ -179,7 +181,7 @@ func fillUp(config, below dockerspec.DockerOCIImageConfig) dockerspec.DockerOCII
 			config.Entrypoint = below.Entrypoint
 		}
 	}
-	config.Healthcheck = fillUpHealth(config.Healthcheck, below.Healthcheck)
+	config.Healthcheck = backend.FillHealth(config.Healthcheck, below.Healthcheck)
 	return config
 }
 
@@ -190,33 +192,4 @@ func unite[V any](own, below map[string]V) map[string]V {
 		}
 	}
 	return own
-}
-
-func fillUpHealth(own, below *dockerspec.HealthcheckConfig) *dockerspec.HealthcheckConfig {
-	if own == nil || below == nil {
-		if own == nil {
-			return below
-		}
-		return own
-	}
-	out := *own
-	if len(out.Test) == 0 {
-		out.Test = below.Test
-	}
-	if out.Retries == 0 {
-		out.Retries = below.Retries
-	}
-	if out.Interval == 0 {
-		out.Interval = below.Interval
-	}
-	if out.Timeout == 0 {
-		out.Timeout = below.Timeout
-	}
-	if out.StartPeriod == 0 {
-		out.StartPeriod = below.StartPeriod
-	}
-	if out.StartInterval == 0 {
-		out.StartInterval = below.StartInterval
-	}
-	return &out
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/store"
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // Addresses of the two machines that the tests play.
@@ -147,7 +148,7 @@ func giveAddress(ifname string, address netip.Prefix, gateway netip.Addr) error 
 func newNetNS(t testing.TB) int {
 	t.Helper()
 	fd := -1
-	check(t, elsewhere(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
+	check(t, thread.InNetNS(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
 			return err

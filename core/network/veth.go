@@ -1,17 +1,17 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // startVeth begins to make the pair: the host's end on the bridge and up, the
@@ -188,36 +188,5 @@ func setDefaultRoutes(handle *netlink.Handle, link netlink.Link, ep *endpoint, r
 // inNetNS runs do in another network namespace and brings the thread back. A
 // thread that does not come back is never used again.
 func inNetNS(netns int, do func() error) error {
-	return elsewhere(func() error { return unix.Setns(netns, unix.CLONE_NEWNET) }, do)
-}
-
-// elsewhere works on one thread: it leaves the network namespace by calling
-// leave, and returns to it after do. Ending the thread instead would not
-// always work: Go cannot end the process's first thread, which would then keep
-// the container's namespace alive for as long as this process lives.
-func elsewhere(leave, do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("open the host's network namespace: %w", err)
-			return
-		}
-		defer unix.Close(home)
-		if err := leave(); err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("enter the container's network namespace: %w", err)
-			return
-		}
-		err = do()
-		if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
-			done <- errors.Join(err, fmt.Errorf("return to the host's network namespace: %w", back))
-			return // still locked: the runtime ends the thread
-		}
-		runtime.UnlockOSThread()
-		done <- err
-	}()
-	return <-done
+	return thread.InNetNS(func() error { return unix.Setns(netns, unix.CLONE_NEWNET) }, do)
 }

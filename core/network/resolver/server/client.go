@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/google/nftables"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/network/resolver"
+	"github.com/nacre-sh/nacre/core/thread"
 )
 
 // client is one container that asks.
@@ -140,37 +140,15 @@ func (c *client) dial(ctx context.Context, proto string, s resolver.Server) (con
 	return conn, err
 }
 
-// inNetNS runs do with its thread in another network namespace. A thread that
-// does not come back is never used again.
+// inNetNS runs do with its thread in another network namespace.
 func inNetNS(netns *os.File, do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- err
-			return
-		}
-		defer unix.Close(home)
+	return thread.InNetNS(func() error {
 		raw, err := netns.SyscallConn() // so that a closed descriptor is an error, not another file
-		if err == nil {
-			var enter error
-			err = raw.Control(func(fd uintptr) { enter = unix.Setns(int(fd), unix.CLONE_NEWNET) })
-			err = errors.Join(err, enter)
-		}
 		if err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("enter the container's network namespace: %w", err)
-			return
+			return err
 		}
-		err = do()
-		if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
-			done <- errors.Join(err, fmt.Errorf("return to the host's network namespace: %w", back))
-			return // still locked: the runtime ends the thread
-		}
-		runtime.UnlockOSThread()
-		done <- err
-	}()
-	return <-done
+		var enter error
+		err = raw.Control(func(fd uintptr) { enter = unix.Setns(int(fd), unix.CLONE_NEWNET) })
+		return errors.Join(err, enter)
+	}, do)
 }
