@@ -3,6 +3,7 @@ package files
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -326,4 +327,36 @@ func oneFile(t *testing.T, content string) *bytes.Buffer {
 		t.Fatal(err)
 	}
 	return &b
+}
+
+// endless is zeros; it calls leave once somebody has read so much of it.
+type endless struct {
+	left  int
+	leave func()
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left -= len(p); e.left < 0 {
+		e.leave()
+	}
+	return len(p), nil
+}
+
+// TestUnpackEndsWithItsClient: an entry may be as long as it says without
+// anything coming from the client, when it consists of holes.
+func TestUnpackEndsWithItsClient(t *testing.T) {
+	_, root := sandbox(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var b bytes.Buffer
+	if err := tar.NewWriter(&b).WriteHeader(&tar.Header{Name: "f", Typeflag: tar.TypeReg, Size: 1 << 30, Mode: 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	err := rootAt(t, root).Unpack(ctx, "/dst", io.MultiReader(&b, &endless{1 << 20, cancel}), UnpackOptions{})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	info, err := os.Stat(root + "/dst/f")
+	if err != nil || info.Size() > 4<<20 {
+		t.Errorf("%d bytes were written, %v", info.Size(), err)
+	}
 }

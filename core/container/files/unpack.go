@@ -43,11 +43,25 @@ func (r *Root) Unpack(ctx context.Context, folder string, archive io.Reader, opt
 		if err != nil {
 			return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("read the archive: %v", err))
 		}
-		if err := u.entry(h, tr); err != nil {
+		if err := u.entry(h, untilDone{ctx, tr}); err != nil {
 			return fmt.Errorf("unpack %q: %w", h.Name, err)
 		}
 	}
 	return u.finish()
+}
+
+// untilDone ends with its context. What an archive calls holes costs it
+// nothing, so that nobody notices by its end that the client is gone.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 type unpacker struct {
