@@ -93,6 +93,9 @@ func readDir(root *os.Root, name string) ([]string, error) {
 }
 
 func (c *comparison) entry(name string, below []*os.Root, opaque bool) error {
+	if len(name) >= unix.PathMax-1 { // made step by step; whoever walks there takes the longer the deeper it gets
+		return &fs.PathError{Op: "open", Path: path.Join("/", name[:64]) + "…", Err: unix.ENAMETOOLONG}
+	}
 	info, err := c.top.Lstat(name)
 	if err != nil {
 		return err
