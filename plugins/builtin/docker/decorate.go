@@ -11,16 +11,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nacre-sh/nacre/plugins"
+	"github.com/nacre-sh/nacre/plugins/show"
 )
 
 // decorated runs a command whose plain lines a terminal can show better: the
-// events in colours, the space that can be freed as bars. Whoever reads the
-// output through a pipe, or has a format of his own, gets docker's lines.
+// events in colours, the space that can be freed as bars; and never what a
+// stranger has put into a label or the name of a file to drive the terminal.
+// Whoever reads the output through a pipe, or has a format of his own, gets
+// docker's lines.
 func decorated(cmd *cobra.Command, docker *command.DockerCli, run func() error) error {
-	paint := painterOf(cmd)
+	paint := painterOf(cmd, plugins.Getenv(cmd.Context(), "NO_COLOR") == "")
 	format := cmd.Flags().Lookup("format")
 	out := docker.Out()
-	if paint == nil || format != nil && format.Changed || !out.IsTerminal() || plugins.Getenv(cmd.Context(), "NO_COLOR") != "" {
+	if paint == nil || format != nil && format.Changed || !out.IsTerminal() {
 		return run()
 	}
 	lines := &lineWriter{to: out, paint: paint}
@@ -32,11 +35,13 @@ func decorated(cmd *cobra.Command, docker *command.DockerCli, run func() error) 
 }
 
 // painterOf gives what is done to each line of a command; nil for most.
-func painterOf(cmd *cobra.Command) func(string) string {
+func painterOf(cmd *cobra.Command, colours bool) func(string) string {
 	switch {
+	case cmd.Name() == "diff", cmd.Name() == "events" && !colours:
+		return show.Clean
 	case cmd.Name() == "events":
-		return paintEvent
-	case cmd.Name() == "df" && cmd.Parent() != nil && cmd.Parent().Name() == "system":
+		return func(line string) string { return paintEvent(show.Clean(line)) }
+	case colours && cmd.Name() == "df" && cmd.Parent() != nil && cmd.Parent().Name() == "system":
 		if verbose, err := cmd.Flags().GetBool("verbose"); err == nil && !verbose {
 			return addBar
 		}

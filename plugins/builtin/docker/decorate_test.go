@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
@@ -62,5 +64,19 @@ func TestLineWriter(t *testing.T) {
 	}
 	if err := w.flush(); err != nil || b.String() != "ONE\nTWO\nTHREE" {
 		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+func TestNoStrangerDrivesTheTerminal(t *testing.T) {
+	for name, line := range map[string]string{
+		"diff":   "A /tmp/\x1b]0;mine\x07\u202efile",
+		"events": "2026-11-28T15:00:00.000000000Z container start 0123abcd (label=\x1b[2J\u009b2J, name=web)",
+	} {
+		for _, coloured := range []bool{true, false} {
+			got := colours.ReplaceAllString(painterOf(&cobra.Command{Use: name}, coloured)(line), "")
+			if strings.ContainsAny(got, "\x1b\x07\u009b\u202e") {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
 	}
 }
