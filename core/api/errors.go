@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/common"
@@ -50,10 +51,17 @@ func statusOf(err error) int {
 func messageOf(err error) string {
 	text := err.Error()
 	class := errdefs.Resolve(err).Error()
-	if short, found := strings.CutSuffix(text, ": "+class); found {
-		return short
+	text = strings.TrimSuffix(text, ": "+class)
+	return strings.Map(harmless, text)
+}
+
+// harmless takes the meaning off what would drive the terminal of whoever reads
+// an error: much of it was written by the maker of an image or an archive.
+func harmless(r rune) rune {
+	if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+		return unicode.ReplacementChar
 	}
-	return text
+	return r
 }
 
 // writeError answers with docker's error object; 304 has no body.
