@@ -3,6 +3,9 @@ package spec
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -29,7 +32,19 @@ func DefaultPaths(privileged bool) (masked, readonly []string) {
 	if privileged {
 		return nil, nil
 	}
-	return append([]string{}, maskedPaths...), append([]string{}, readonlyPaths...)
+	return slices.Concat(maskedPaths, throttlePaths("/sys")), slices.Clone(readonlyPaths)
+}
+
+// throttlePaths are the counters of each processor's heat, which tell what
+// others compute (GHSA-6fw5-f8r9-fgfm). Most virtual machines have none.
+func throttlePaths(sys string) []string {
+	const name = "thermal_throttle"
+	cpus := filepath.Join(sys, "devices/system/cpu")
+	if _, err := os.Stat(filepath.Join(cpus, "cpu0", name)); err != nil {
+		return nil
+	}
+	paths, _ := filepath.Glob(filepath.Join(cpus, "cpu[0-9]*", name)) // the pattern is right
+	return paths
 }
 
 func (b *builder) sysctls() error {

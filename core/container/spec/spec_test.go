@@ -3,6 +3,8 @@ package spec
 import (
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -411,5 +413,25 @@ func TestHomeIsThatOfTheUsersEntry(t *testing.T) {
 		if got := home(c.change); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+func TestProcessorsHeatIsMasked(t *testing.T) {
+	sys := t.TempDir()
+	if got := throttlePaths(sys); got != nil {
+		t.Errorf("none is there: %q", got)
+	}
+	var want []string
+	for _, cpu := range []string{"cpu0", "cpu1", "cpufreq"} {
+		dir := filepath.Join(sys, "devices/system/cpu", cpu, "thermal_throttle")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if cpu != "cpufreq" {
+			want = append(want, dir)
+		}
+	}
+	if got := throttlePaths(sys); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
