@@ -31,6 +31,7 @@ type lazyEngine struct {
 	opened *engine.Engine
 	early  *engine.EarlyShim // on its way before the engine is open
 	warned bool
+	closed bool // at the end of the process
 }
 
 func newLazyEngine(o *options, errs io.Writer) *lazyEngine {
@@ -41,6 +42,9 @@ func newLazyEngine(o *options, errs io.Writer) *lazyEngine {
 		engine.ExpectProcess(expected)
 		if l.starts() {
 			l.early = engine.SpawnEarly(engine.Options{})
+		}
+		if !slices.Contains(o.words, "--help") {
+			go l.openAhead()
 		}
 	}
 	return l
@@ -124,14 +128,44 @@ func (l *lazyEngine) open(ctx context.Context) (*engine.Engine, error) {
 	if l.opened != nil {
 		return l.opened, nil
 	}
+	file, cfg, paths, err := l.locate()
+	if err != nil {
+		return nil, err
+	}
+	return l.openAt(ctx, file, cfg, paths)
+}
+
+// openAhead opens the engine while the command that will use it is still being
+// made, which takes as long. What is wrong with it is said when it is used. It
+// makes none where there is none: the command may be about another one after all.
+func (l *lazyEngine) openAhead() {
+	thread.GrowStack()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.opened != nil || l.closed {
+		return
+	}
+	file, cfg, paths, err := l.locate()
+	if err != nil {
+		return
+	}
+	if _, err := os.Stat(paths.StateDB()); err == nil {
+		_, _ = l.openAt(context.Background(), file, cfg, paths)
+	}
+}
+
+// locate finds the engine's configuration and files. The caller holds the lock.
+func (l *lazyEngine) locate() (config.File, config.Config, store.Paths, error) {
 	file, cfg, err := l.configuration()
 	if err != nil {
-		return nil, err
+		return file, cfg, store.Paths{}, err
 	}
 	paths, err := roots(l.dataRoot, l.execRoot, cfg)
-	if err != nil {
-		return nil, err
-	}
+	return file, cfg, paths, err
+}
+
+// openAt opens the engine. The caller holds the lock.
+func (l *lazyEngine) openAt(ctx context.Context, file config.File, cfg config.Config, paths store.Paths) (*engine.Engine, error) {
 	opts := engine.Options{Version: version, Commit: commit(), Config: file, Collector: true,
 		Early: l.early, ExpectStart: l.starts(), OnlyCreate: l.verb == "create"}
 	if cfg.Debug {
@@ -183,6 +217,7 @@ func roots(dataRoot, execRoot string, cfg config.Config) (store.Paths, error) {
 func (l *lazyEngine) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	if l.opened != nil {
 		l.opened.Close()
 		l.opened = nil
