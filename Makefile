@@ -18,6 +18,7 @@ APT_BUILD := gcc libc6-dev make git ca-certificates
 APT_TOUR  := docker-registry busybox-static
 APT_TEST  := $(APT_TOUR) docker.io skopeo podman zstd less gnupg nftables iproute2 apache2-utils procps util-linux libseccomp-dev python3 curl docker-compose tmux
 APT_BENCH := $(APT_TEST) crun
+APT_VM    := $(APT_TEST) debootstrap e2fsprogs openssh-client qemu-system-x86 qemu-utils
 
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -26,7 +27,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --rerun-fails=2 --rerun-fails-max-failures=10 \
 	--rerun-fails-report=$(GOBIN)/reruns.txt
 
-.PHONY: shots run build programs test lint bench fuzz fuzz-parsers conformance install clean deps-%
+.PHONY: vm shots run build programs test lint bench fuzz fuzz-parsers conformance install clean deps-%
 
 run: deps-tour build
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(GOBIN)/nacre; else exec go run ./tests/tour -nacre $(GOBIN)/nacre; fi
@@ -82,6 +83,14 @@ conformance: build
 shots: deps-test build
 	NACRE_TEST_BIN=$(GOBIN) GOFLAGS=$(GOFLAGS),shots go test -count=1 ./tests/shots -run '^TestShots$$'
 
+# The end-to-end tests on another kernel: a Debian with systemd, cgroups of version 2 alone, AppArmor, SELinux. It is
+# emulated and takes two hours; what is made stays in VM for the next time. CHECKS names some of tests/vm/run's.
+VM     ?= $(HOME)/.cache/nacre-vm
+CHECKS ?= all
+vm: deps-vm build
+	@[ -f $(VM)/disk ] || tests/vm/build $(VM) $(APT_TEST)
+	tests/vm/run $(VM) $(GOBIN) $(CHECKS)
+
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nacre
 	install -m 0755 $(GOBIN)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
@@ -94,6 +103,7 @@ clean:
 deps-build: PACKAGES = $(APT_BUILD)
 deps-tour:  PACKAGES = $(APT_BUILD) $(APT_TOUR)
 deps-test:  PACKAGES = $(APT_BUILD) $(APT_TEST)
+deps-vm:    PACKAGES = $(APT_BUILD) $(APT_VM)
 deps-bench: PACKAGES = $(APT_BUILD) $(APT_BENCH)
 deps-%:
 	@missing=; for p in $(PACKAGES); do \

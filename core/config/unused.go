@@ -35,7 +35,7 @@ var without = map[string]string{
 	"default-gateway": ownNet, "default-gateway-v6": ownNet,
 	"exec-opts": "cgroups are managed as cgroupfs",
 	"init-path": "the init is nacre's own", "cpu-rt-period": "realtime scheduling is not offered", "cpu-rt-runtime": "realtime scheduling is not offered",
-	"selinux-enabled": "SELinux labels are not set", "userns-remap": "user namespaces are not remapped: containers' root is the host's", "rootless": "the engine runs as root",
+	"userns-remap": "user namespaces are not remapped: containers' root is the host's", "rootless": "the engine runs as root",
 	"builder": "there is no builder", "allow-nondistributable-artifacts": "layers that lie elsewhere are never pushed",
 	"deprecated-key-path": noDaemon, "api-enable-cors": perServe,
 }

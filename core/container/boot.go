@@ -34,7 +34,7 @@ func (m *Module) Boot(ctx context.Context) (backend.BootReport, error) {
 			return backend.BootReport{}, err
 		}
 		switch {
-		case l.state != nil || !shouldRun(l.record):
+		case l.state != nil || !outlivesBoot(l.record):
 		case l.HostConfig.NetworkMode.IsContainer() || l.HostConfig.PidMode.IsContainer():
 			later = append(later, l)
 		default:
@@ -46,6 +46,12 @@ func (m *Module) Boot(ctx context.Context) (backend.BootReport, error) {
 		report.each(batch, func(l live) error { return m.startContainer(ctx, l.ID) })
 	}
 	return report.sorted(), ctx.Err()
+}
+
+// outlivesBoot: that the machine ended is no failure of the container's, so
+// that on-failure does not count; docker's documentation says the same.
+func outlivesBoot(r *record) bool {
+	return shouldRun(r) && !r.HostConfig.RestartPolicy.IsOnFailure()
 }
 
 // shouldRun: a shim restarts its container by itself, so one that has a policy

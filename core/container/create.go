@@ -125,6 +125,9 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 		ID: newID(), Image: req.Config.Image, ImageID: image.ImageID, Created: time.Now().UTC(), Status: created,
 		Config: c, HostConfig: hc, Networking: networking, Rootfs: m.keepRootfs(image), Mounts: mounts,
 	}
+	if err := m.chooseLabels(ctx, r, conf); err != nil {
+		return nil, nil, err
+	}
 	return r, slices.Concat(adapted, spec.Warnings(hc, host), networkWarnings(hc)), setHostname(c, hc, r.ID)
 }
 

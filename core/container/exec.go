@@ -234,6 +234,7 @@ func (m *Module) execProcess(ctx context.Context, l live, req container.ExecCrea
 		return nil, err
 	}
 	s.Process.ConsoleSize = nil
+	s.Process.SelinuxLabel = l.inForce().ProcessLabel
 	s.Process.ApparmorProfile = spec.AppArmorProfile(l.HostConfig, host) // the container's, also for a privileged one, as docker's
 	return s.Process, apparmor.Ensure(s.Process.ApparmorProfile)
 }

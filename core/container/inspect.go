@@ -42,6 +42,7 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 	if err != nil {
 		return res, err
 	}
+	res.ProcessLabel, res.MountLabel = l.ProcessLabel, l.MountLabel
 	res.AppArmorProfile = spec.ShownAppArmor(l.HostConfig, host)
 	if size {
 		rw, err := m.writableSize(l.record)

@@ -43,6 +43,7 @@ type record struct {
 	Networking *network.NetworkingConfig
 	Rootfs     rootfs
 	Mounts     []mountPoint
+	labels
 }
 
 // rootfs is what stays of the image once the container exists: its layers, so
@@ -119,6 +120,11 @@ type specColumn struct {
 	Networking *network.NetworkingConfig `json:",omitempty"`
 	Rootfs     rootfs
 	Mounts     []mountPoint `json:",omitempty"`
+	labels
+}
+
+func specOf(r *record) specColumn {
+	return specColumn{r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts, r.labels}
 }
 
 const (
@@ -147,7 +153,7 @@ func (m *Module) scan(row scanner) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the record of container %s: %w", r.ID, err)
 	}
-	r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts = s.Config, s.HostConfig, s.Networking, s.Rootfs, s.Mounts
+	r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts, r.labels = s.Config, s.HostConfig, s.Networking, s.Rootfs, s.Mounts, s.labels
 	return r, nil
 }
 
@@ -167,7 +173,7 @@ func toNano(t time.Time) int64 {
 
 // insert writes a new record. A name that is taken gives docker's conflict.
 func (m *Module) insert(ctx context.Context, r *record) error {
-	spec, err := json.Marshal(specColumn{r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts})
+	spec, err := json.Marshal(specOf(r))
 	if err != nil {
 		return fmt.Errorf("record container %s: %w", r.Name, err)
 	}

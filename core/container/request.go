@@ -39,6 +39,9 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 	if err != nil {
 		return nil, err
 	}
+	if err := m.labelFiles(r); err != nil {
+		return nil, err
+	}
 	in, err := m.specInput(ctx, r, b)
 	if err != nil {
 		return nil, err
@@ -73,6 +76,7 @@ func (m *Module) startRequest(ctx context.Context, r *record, b *binding) (*shim
 		Rootfs: shimapi.Rootfs{
 			Lower: append(m.lowerDirs(r), marks), Upper: filepath.Join(dir, upperDir), Work: filepath.Join(dir, workDir),
 			Target: filepath.Join(dir, rootfsDir), ReadOnly: hc.ReadonlyRootfs, Volatile: hc.AutoRemove,
+			Label: s.Linux.MountLabel,
 		},
 		FreshMounts: fresh, Sources: m.sources(r),
 		CgroupParent: hc.CgroupParent,
@@ -106,6 +110,7 @@ func (m *Module) specInput(ctx context.Context, r *record, b *binding) (spec.Inp
 		ID: r.ID, Config: &config, HostConfig: r.HostConfig, Mounts: mounts, Host: host,
 		Open: func(name string) (io.ReadCloser, error) { return layers.Open(roots, name) },
 	}
+	in.ProcessLabel, in.MountLabel = r.inForce().ProcessLabel, r.inForce().MountLabel
 	files := dir
 	if r.HostConfig.NetworkMode.IsContainer() {
 		other := r.HostConfig.NetworkMode.ConnectedContainer()
@@ -142,11 +147,11 @@ func (m *Module) smallFiles(r *record, e backend.Endpoints) []shimapi.File {
 	if r.HostConfig.NetworkMode.IsContainer() {
 		return nil
 	}
-	dir := m.paths.Container(r.ID)
+	dir, label := m.paths.Container(r.ID), r.inForce().MountLabel
 	return []shimapi.File{
-		{Path: filepath.Join(dir, hostsFile), Content: e.Hosts, Mode: 0o644},
-		{Path: filepath.Join(dir, resolvConfFile), Content: e.ResolvConf, Mode: 0o644},
-		{Path: filepath.Join(dir, hostnameFile), Content: []byte(r.Config.Hostname + "\n"), Mode: 0o644},
+		{Path: filepath.Join(dir, hostsFile), Content: e.Hosts, Mode: 0o644, Label: label},
+		{Path: filepath.Join(dir, resolvConfFile), Content: e.ResolvConf, Mode: 0o644, Label: label},
+		{Path: filepath.Join(dir, hostnameFile), Content: []byte(r.Config.Hostname + "\n"), Mode: 0o644, Label: label},
 	}
 }
 

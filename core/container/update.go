@@ -145,7 +145,7 @@ func (m *Module) updateRunning(ctx context.Context, l live, changed *container.H
 
 // saveSpec writes a record's configuration anew; the caller holds the lock.
 func (m *Module) saveSpec(ctx context.Context, r *record) error {
-	content, err := json.Marshal(specColumn{r.Config, r.HostConfig, r.Networking, r.Rootfs, r.Mounts})
+	content, err := json.Marshal(specOf(r))
 	var brief []byte
 	if err == nil {
 		brief, err = json.Marshal(briefOf(r))

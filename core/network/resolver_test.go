@@ -8,8 +8,11 @@ import (
 	"sync"
 )
 
-// resolverProgram builds nacre-resolver, once for all tests.
+// resolverProgram builds nacre-resolver, once for all tests, unless NACRE_TEST_BIN names a folder with one (tests/program).
 var resolverProgram = sync.OnceValues(func() (string, error) {
+	if built := os.Getenv("NACRE_TEST_BIN"); built != "" {
+		return filepath.Join(built, "nacre-resolver"), nil
+	}
 	path := filepath.Join(programs, "nacre-resolver")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/nacre-sh/nacre/cmd/nacre-resolver").CombinedOutput()
 	if err != nil {

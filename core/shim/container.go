@@ -223,6 +223,9 @@ func (c *container) writeFiles(files []shimapi.File) error {
 		if err := os.Chmod(f.Path, os.FileMode(f.Mode).Perm()); err != nil {
 			return fmt.Errorf("start: %w", err)
 		}
+		if err := setLabel(f.Path, f.Label); err != nil {
+			return fmt.Errorf("start: label %s: %w", f.Path, err)
+		}
 	}
 	return nil
 }
@@ -250,7 +253,7 @@ func (c *container) launchInit() error {
 	stdio, ours := runtime.Stdio{Terminal: true}, [2]*os.File{}
 	if !c.start.Terminal {
 		var err error
-		if stdio, ours, err = c.io.pipes(c.start.OpenStdin, int(spec.Process.User.UID), int(spec.Process.User.GID)); err != nil {
+		if stdio, ours, err = c.io.pipes(c.start.OpenStdin, c.pipeOwner(spec.Process.User)); err != nil {
 			return err
 		}
 	}

@@ -190,10 +190,9 @@ func dropPrepared(runDir string) {
 
 func (c *container) startExec(rc *runtime.Container, x *execution, req *shimapi.Exec) (*runtime.Process, [2]*os.File, error) {
 	stdio, ours := runtime.Stdio{Terminal: true}, [2]*os.File{}
-	user := req.Process.User
 	var err error
 	if !req.Process.Terminal {
-		if stdio, ours, err = x.io.pipes(req.Streams.Stdin && !req.Detach, int(user.UID), int(user.GID)); err != nil {
+		if stdio, ours, err = x.io.pipes(req.Streams.Stdin && !req.Detach, c.pipeOwner(req.Process.User)); err != nil {
 			return nil, ours, err
 		}
 	}

@@ -4,8 +4,12 @@ package shim
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"maps"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -19,6 +23,16 @@ import (
 type journalLog struct {
 	fields map[string]string
 	file   logSink
+
+	mu      sync.Mutex
+	ordinal uint64                  // of the last entry of this run
+	long    map[string]*partialLine // of each stream, while a long line lasts
+}
+
+// partialLine counts the entries that one long line has become.
+type partialLine struct {
+	id      string
+	ordinal int
 }
 
 func openJournal(opts shimapi.Log) (logSink, error) {
@@ -26,7 +40,19 @@ func openJournal(opts shimapi.Log) (logSink, error) {
 		return nil, &shimapi.Error{Message: "journald is not enabled on this host", Class: shimapi.ClassInvalid}
 	}
 	file, err := openJSONLog(opts)
-	return &journalLog{fields: opts.Journal, file: file}, err
+	fields := maps.Clone(opts.Journal)
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	fields["CONTAINER_LOG_EPOCH"] = randomID()
+	return &journalLog{fields: fields, file: file, long: map[string]*partialLine{}}, err
+}
+
+// randomID is as long as docker's ids are.
+func randomID() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
 }
 
 func (j *journalLog) write(stream string, messages [][]byte, now time.Time) error {
@@ -37,14 +63,38 @@ func (j *journalLog) write(stream string, messages [][]byte, now time.Time) erro
 	var errs []error
 	for _, m := range messages {
 		line, whole := bytes.CutSuffix(m, []byte("\n"))
-		fields := maps.Clone(j.fields)
+		fields := j.entry(stream, whole || len(m) < maxMessage)
 		fields["SYSLOG_TIMESTAMP"] = now.UTC().Format(time.RFC3339Nano)
-		if !whole {
-			fields["CONTAINER_PARTIAL_MESSAGE"] = "true"
-		}
 		errs = append(errs, journal.Send(string(line), priority, fields))
 	}
 	return errors.Join(append(errs, j.file.write(stream, messages, now))...)
+}
+
+// entry gives the fields of the next entry, docker's. Only a line that is
+// longer than one entry has those of parts; last says that this one ends it.
+func (j *journalLog) entry(stream string, last bool) map[string]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fields := maps.Clone(j.fields)
+	j.ordinal++
+	fields["CONTAINER_LOG_ORDINAL"] = strconv.FormatUint(j.ordinal, 10)
+	part := j.long[stream]
+	if part == nil && last {
+		return fields
+	}
+	if part == nil {
+		part = &partialLine{id: randomID()}
+		j.long[stream] = part
+	}
+	part.ordinal++
+	fields["CONTAINER_PARTIAL_ID"], fields["CONTAINER_PARTIAL_ORDINAL"] = part.id, strconv.Itoa(part.ordinal)
+	fields["CONTAINER_PARTIAL_LAST"] = strconv.FormatBool(last)
+	if last {
+		delete(j.long, stream)
+	} else {
+		fields["CONTAINER_PARTIAL_MESSAGE"] = "true"
+	}
+	return fields
 }
 
 func (j *journalLog) close() { j.file.close() }

@@ -32,6 +32,9 @@ func (c *container) probe(ctx context.Context, plan shimapi.Health) shimapi.Prob
 		return result
 	}
 	defer r.Close()
+	if err := c.pipeOwner(c.start.Spec.Process.User).take(r, w); err != nil {
+		warnf("%v", err)
+	}
 	proc, err := c.startProbe(plan, w)
 	w.Close()
 	if err != nil {

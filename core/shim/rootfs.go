@@ -29,6 +29,10 @@ func prepareRoot(r *shimapi.Rootfs, scratch string) error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("prepare the root: %w", err)
 		}
+		// Programs are mapped from there, which the kernel checks against the file below the overlay.
+		if err := setLabel(dir, r.Label); err != nil {
+			return fmt.Errorf("prepare the root: label %s: %w", dir, err)
+		}
 	}
 	var err error
 	if r.Target, err = filepath.EvalSymlinks(r.Target); err != nil {
@@ -45,9 +49,11 @@ func mountRoot(r shimapi.Rootfs) error {
 		return fmt.Errorf("mount the root: %w", err)
 	}
 	defer layers.close()
-	err = mountNewAPI(r, layers)
+	err = unix.ENOSYS
+	if knowsLowerDirs() {
+		err = mountNewAPI(r, layers)
+	}
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
-		// lowerdir+ came with Linux 6.5, fsopen with 5.2.
 		if old := mountOldAPI(r, layers); old == nil {
 			err = nil
 		} else {
@@ -58,6 +64,20 @@ func mountRoot(r shimapi.Rootfs) error {
 		return fmt.Errorf("mount the root on %s: %w", r.Target, err)
 	}
 	return nil
+}
+
+// knowsLowerDirs: lowerdir+ came with Linux 6.5. An older kernel that is asked
+// writes a complaint to its log, at every start of a container.
+func knowsLowerDirs() bool {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return true
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return true
+	}
+	return major > 6 || major == 6 && minor >= 5
 }
 
 // layers are open folders. Naming them as /proc/self/fd/N keeps an option short
@@ -128,6 +148,11 @@ func mountNewAPI(r shimapi.Rootfs, l *layers) error {
 		key, value, _ := strings.Cut(flag, "=")
 		_ = unix.FsconfigSetString(fs, key, value)
 	}
+	if r.Label != "" {
+		if err := unix.FsconfigSetString(fs, "context", r.Label); err != nil {
+			return os.NewSyscallError("fsconfig context", err)
+		}
+	}
 	if r.Volatile {
 		_ = unix.FsconfigSetFlag(fs, "volatile") // Linux 5.10; only faster
 	}
@@ -151,6 +176,9 @@ func mountOldAPI(r shimapi.Rootfs, l *layers) error {
 		lower[i] = fdPath(f)
 	}
 	data := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", strings.Join(lower, ":"), fdPath(l.upper), fdPath(l.work))
+	if r.Label != "" {
+		data += fmt.Sprintf(",context=%q", r.Label) // it has commas
+	}
 	options := append([]string{}, optionalFlags...)
 	if r.Volatile {
 		options = append(options, "volatile")
@@ -168,4 +196,16 @@ func unmountRoot(target string) error {
 		return fmt.Errorf("unmount the root: %w", os.NewSyscallError("umount", err))
 	}
 	return nil
+}
+
+// setLabel gives a file its SELinux label, if its file system keeps labels.
+func setLabel(path, label string) error {
+	if label == "" {
+		return nil
+	}
+	err := unix.Setxattr(path, "security.selinux", append([]byte(label), 0), 0)
+	if errors.Is(err, unix.ENOTSUP) {
+		return nil
+	}
+	return err
 }

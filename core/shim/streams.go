@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/runtime"
@@ -50,7 +51,7 @@ func (s *streams) configure(terminal, stdinOne bool, log logSink, onDetach func(
 
 // pipes makes the process's ends of its streams. uid and gid own them, so that
 // /dev/stdout can be opened again by the user that runs there.
-func (s *streams) pipes(openStdin bool, uid, gid int) (stdio runtime.Stdio, ours [2]*os.File, err error) {
+func (s *streams) pipes(openStdin bool, owner pipeOwner) (stdio runtime.Stdio, ours [2]*os.File, err error) {
 	defer func() {
 		if err != nil {
 			s.closeFiles()
@@ -58,7 +59,7 @@ func (s *streams) pipes(openStdin bool, uid, gid int) (stdio runtime.Stdio, ours
 	}()
 	if openStdin {
 		var r, w *os.File
-		if r, w, err = s.pipe(uid, gid); err != nil {
+		if r, w, err = s.pipe(owner); err != nil {
 			return stdio, ours, err
 		}
 		s.files = append(s.files, r)
@@ -66,7 +67,7 @@ func (s *streams) pipes(openStdin bool, uid, gid int) (stdio runtime.Stdio, ours
 	}
 	for i, end := range []**os.File{&stdio.Stdout, &stdio.Stderr} {
 		var r, w *os.File
-		if r, w, err = s.pipe(uid, gid); err != nil {
+		if r, w, err = s.pipe(owner); err != nil {
 			return stdio, ours, err
 		}
 		s.files = append(s.files, w)
@@ -75,21 +76,42 @@ func (s *streams) pipes(openStdin bool, uid, gid int) (stdio runtime.Stdio, ours
 	return stdio, ours, nil
 }
 
-func (s *streams) pipe(uid, gid int) (r, w *os.File, err error) {
+// pipeOwner is who is to open a process's pipes anew, by /dev/stdout.
+type pipeOwner struct {
+	uid, gid int
+	label    string // SELinux's, of the container's files; empty: none
+}
+
+func (c *container) pipeOwner(u specs.User) pipeOwner {
+	return pipeOwner{uid: int(u.UID), gid: int(u.GID), label: c.start.Rootfs.Label}
+}
+
+func (s *streams) pipe(owner pipeOwner) (r, w *os.File, err error) {
 	if r, w, err = os.Pipe(); err != nil {
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
 	}
-	if uid == 0 && gid == 0 {
-		return r, w, nil
-	}
-	for _, f := range []*os.File{r, w} {
-		if err := f.Chown(uid, gid); err != nil {
-			r.Close()
-			w.Close()
-			return nil, nil, fmt.Errorf("give a pipe to user %d: %w", uid, err)
-		}
+	if err := owner.take(r, w); err != nil {
+		r.Close()
+		w.Close()
+		return nil, nil, err
 	}
 	return r, w, nil
+}
+
+// take: both ends are one file, with one owner and one label.
+func (o pipeOwner) take(r, w *os.File) error {
+	if err := setLabel(fdPath(r), o.label); err != nil {
+		return fmt.Errorf("label a pipe: %w", err)
+	}
+	if o.uid == 0 && o.gid == 0 {
+		return nil
+	}
+	for _, f := range []*os.File{r, w} {
+		if err := f.Chown(o.uid, o.gid); err != nil {
+			return fmt.Errorf("give a pipe to user %d: %w", o.uid, err)
+		}
+	}
+	return nil
 }
 
 func (s *streams) closeFiles() {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/selinux"
 )
 
 // examination collects what Doctor finds.
@@ -109,6 +110,13 @@ func (e *examination) security() {
 		e.warn("security", "use a kernel with CONFIG_SECCOMP_FILTER", "the kernel does not filter system calls: containers may call everything")
 	} else {
 		e.good("security", "system calls are filtered")
+	}
+	switch {
+	case !selinux.Enabled():
+	case selinux.Confines():
+		e.good("security", "SELinux confines containers")
+	default:
+		e.warn("security", "use a policy with the types that its lxc_contexts file names", "SELinux is on, but its policy knows no containers: they run without labels")
 	}
 	switch {
 	case apparmor.HasDefault():

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/apparmor"
+	"github.com/nacre-sh/nacre/core/selinux"
 )
 
 // host is what the machine offers to containers.
@@ -69,6 +70,9 @@ func (h host) securityOptions() []string {
 	options := []string{}
 	if apparmor.HasDefault() {
 		options = append(options, "name=apparmor")
+	}
+	if selinux.Enabled() && selinux.Confines() {
+		options = append(options, "name=selinux")
 	}
 	if exists("/proc/sys/kernel/seccomp/actions_avail") {
 		options = append(options, "name=seccomp,profile=builtin")

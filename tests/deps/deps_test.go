@@ -26,7 +26,7 @@ var modules = []string{"image", "container", "network", "volume", "build", "mirr
 
 func rules() []rule {
 	shared := []string{"core/store", "core/event", "core/backend", "core/filter", "core/config", "core/access", "core/thread"}
-	shared = append(shared, "core/trash", "core/apparmor", "core/inherit")
+	shared = append(shared, "core/trash", "core/apparmor", "core/inherit", "core/selinux")
 	list := []rule{
 		{"core/store", nil},
 		{"core/filter", nil},
@@ -34,6 +34,7 @@ func rules() []rule {
 		{"core/thread/early", nil},
 		{"core/inherit", nil},
 		{"core/apparmor", nil},
+		{"core/selinux", nil},
 		{"core/event", []string{"core/filter", "core/store"}},
 		{"core/backend", []string{"core/filter"}},
 		{"core/config", []string{"core/backend"}},
@@ -68,6 +69,7 @@ func rules() []rule {
 var owners = map[string][]string{
 	"github.com/opencontainers/runc/libcontainer": {"core/runtime"},
 	"github.com/opencontainers/cgroups":           {"core/runtime"},
+	"github.com/opencontainers/selinux":           {"core/selinux"},
 	"github.com/c-bata/go-prompt":                 {"repl/prompt"},
 	"github.com/yuin/gopher-lua":                  {"scripting"},
 	"go.podman.io/image/v5":                       {"core"},

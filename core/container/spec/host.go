@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/apparmor"
+	"github.com/nacre-sh/nacre/core/selinux"
 )
 
 // Host is what the machine allows.
@@ -21,6 +22,7 @@ type Host struct {
 	RecursiveReadOnly bool   // submounts can be made read-only with their mount (mount_setattr)
 	AppArmor          bool   // the kernel enforces its profiles
 	DefaultProfile    string // AppArmor's for containers; empty where there can be none
+	SELinux           bool   // the kernel labels processes
 	CgroupRoot        string // empty: /sys/fs/cgroup
 }
 
@@ -48,6 +50,7 @@ func ReadHost() (Host, error) {
 		}
 	}
 	h.AppArmor = apparmor.Enabled()
+	h.SELinux = selinux.Enabled()
 	if apparmor.HasDefault() {
 		h.DefaultProfile = apparmor.Profile
 	}

@@ -218,14 +218,9 @@ func adaptSecurity(hc *container.HostConfig, host Host) (warnings []string) {
 		switch name, value := splitSecurityOption(opt); {
 		case name == "apparmor" && value != "unconfined" && value != "" && !host.AppArmor:
 			warnings = append(warnings, "AppArmor is not enabled on this machine: the profile "+value+" is not applied.")
-		case name == "label" && !strings.HasPrefix(value, "disable") && !selinuxEnabled():
+		case name == "label" && value != "disable" && !host.SELinux:
 			warnings = append(warnings, "SELinux is not enabled on this machine: label="+value+" is not applied.")
 		}
 	}
 	return warnings
-}
-
-func selinuxEnabled() bool {
-	_, err := os.Stat("/sys/fs/selinux/enforce")
-	return err == nil
 }

@@ -73,6 +73,7 @@ func (b *builder) security() error {
 	}
 	b.spec.Process.NoNewPrivileges = b.securityOption("no-new-privileges") == "true"
 	b.spec.Process.ApparmorProfile = AppArmorProfile(hc, b.in.Host)
+	b.spec.Process.SelinuxLabel, b.spec.Linux.MountLabel = b.in.ProcessLabel, b.in.MountLabel
 	return b.seccomp()
 }
 

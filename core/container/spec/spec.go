@@ -51,6 +51,8 @@ type Input struct {
 	PidNamespace     string // path to join with --pid container:…
 	IPCNamespace     string // path to join with --ipc container:…
 	ShmPath          string // host path where that container's /dev/shm will be
+	ProcessLabel     string // SELinux's, of the processes; empty: none
+	MountLabel       string // and of the files that they see
 	InitPath         string // host path of a docker-init program, for --init
 }
 

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -126,11 +125,7 @@ func securityOptions(hc *container.HostConfig) error {
 			if value != "true" && value != "false" {
 				return invalid("invalid --security-opt 2: %q", opt)
 			}
-		case "seccomp", "apparmor":
-		case "label":
-			if !strings.HasPrefix(value, "disable") && selinuxEnabled() {
-				return errdefs.ErrNotImplemented.WithMessage("--security-opt label=… other than label=disable is not supported by nacre's own engine")
-			}
+		case "seccomp", "apparmor", "label":
 		default:
 			return invalid("invalid --security-opt 2: %q", opt)
 		}

@@ -122,7 +122,8 @@ type Rootfs struct {
 	Work     string
 	Target   string // the folder to mount on
 	ReadOnly bool
-	Volatile bool // no fsync: for containers that are removed at their end
+	Volatile bool   // no fsync: for containers that are removed at their end
+	Label    string `json:",omitempty"` // SELinux's, of all that is seen in it; empty: none
 }
 
 // File is a small file below StateDir that the shim writes before the start.
@@ -130,6 +131,7 @@ type File struct {
 	Path    string
 	Content []byte
 	Mode    uint32
+	Label   string `json:",omitempty"` // SELinux's
 }
 
 // Restart is docker's restart policy.
