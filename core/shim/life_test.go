@@ -282,9 +282,10 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
+// Files are no example: no capability raises their number above fs.nr_open.
 func TestLimitAboveTheHosts(t *testing.T) {
 	b := newBox(t, "true")
-	b.start.Spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: 1 << 40, Soft: 1 << 40}}
+	b.start.Spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_SIGPENDING", Hard: 1 << 40, Soft: 1 << 40}}
 	b.launch()
 	if exit := b.wait(); exit.ExitCode != 0 {
 		t.Errorf("exit %+v\n%s", exit, b.shimLog())
