@@ -33,7 +33,13 @@ func (m *Module) Attach(ctx context.Context, name string, opts backend.Attach, h
 			Stdin: opts.Stdin && l.Config.OpenStdin, Stdout: opts.Stdout, Stderr: opts.Stderr, DetachKeys: keys,
 		})
 		if err != nil {
-			return fmt.Errorf("attach to container %s: %w", l.Name, err)
+			err = fmt.Errorf("attach to container %s: %w", l.Name, err)
+			// Docker's client shows no more of an answer than its status, and does
+			// not go on to the start, which tells why it fails, and ends --rm.
+			if conn, taken := hijack(l.Config.Tty); taken == nil {
+				defer conn.Close()
+			}
+			return err
 		}
 		defer release()
 		defer shim.Close()

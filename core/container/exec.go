@@ -34,6 +34,7 @@ type prepared struct {
 	req       container.ExecCreateRequest
 	keys      []byte
 	made      time.Time
+	unwritten bool // it waits in this process alone: the disk is full
 
 	mu      sync.Mutex
 	started bool
@@ -164,13 +165,13 @@ func (p *prepared) begin() error {
 // execFailed remembers that an exec could not be started, and that it is not
 // to be tried again. One that another process has started fares on.
 func (m *Module) execFailed(p *prepared, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if m.isWaiting(p) {
 		m.dropWaiting(p)
 	} else if errdefs.IsConflict(err) {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	code := exitCodeOf(err)
 	p.last.ExitCode = &code
 	return err
@@ -193,7 +194,7 @@ func (m *Module) runExec(ctx context.Context, l live, p *prepared, opts backend.
 		process.ConsoleSize = &specs.Box{Height: size[0], Width: size[1]}
 	}
 	stream, pid, err := client.Exec(ctx, shimapi.Exec{
-		ID: p.id, Process: process, User: p.req.User, Privileged: p.req.Privileged, Detach: opts.Detach, Prepared: true,
+		ID: p.id, Process: process, User: p.req.User, Privileged: p.req.Privileged, Detach: opts.Detach, Prepared: !p.unwritten,
 		Streams: shimapi.Attach{Stdin: p.req.AttachStdin, Stdout: p.req.AttachStdout, Stderr: p.req.AttachStderr, DetachKeys: p.keys},
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/shim/shimapi"
 )
@@ -44,14 +45,22 @@ func (m *Module) keepWaiting(p *prepared) error {
 	if errors.Is(err, os.ErrNotExist) { // it has ended since
 		return notRunning(&record{ID: p.container})
 	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) { // whoever makes room may need an exec for it
+		p.unwritten = true
+		_ = os.Remove(file)
+		return nil
+	}
 	if err != nil {
-		_ = os.Remove(file) // the disk is full
 		return fmt.Errorf("create an exec in container %s: %w", p.container, err)
 	}
 	return nil
 }
 
+// isWaiting wants p.mu.
 func (m *Module) isWaiting(p *prepared) bool {
+	if p.unwritten {
+		return !p.started
+	}
 	_, err := os.Stat(m.waitingFile(p))
 	return err == nil
 }
