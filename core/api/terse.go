@@ -107,6 +107,7 @@ func writeImageLines(w http.ResponseWriter, list []image.Summary) error {
 
 func writeLines(w http.ResponseWriter, text []byte) error {
 	w.Header().Set("Content-Type", tabSeparated)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text))) // the reader makes room for all at once
 	_, err := w.Write(text)
 	return err
 }

@@ -32,7 +32,7 @@ func (s *Service) List(ctx context.Context, opts backend.ImageList) ([]image.Sum
 	if err != nil {
 		return nil, err
 	}
-	out := []image.Summary{}
+	out := make([]image.Summary, 0, len(all.records)) // grown step by step, ten thousand would be copied again and again
 	for _, r := range all.records {
 		if summary, ok := sel.summary(r, all.names[r.ID], all.parents[r.ID]); ok {
 			out = append(out, summary)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -96,7 +97,26 @@ func stream(ctx context.Context, dial func(context.Context) (net.Conn, error), r
 		defer resp.Body.Close()
 		return nil, refusal(r.Doing, resp)
 	}
-	return resp.Body, nil
+	return sized{resp.Body, resp.ContentLength}, nil
+}
+
+// sized is an answer's body whose length may be known.
+type sized struct {
+	io.ReadCloser
+	length int64 // bytes; -1: unknown
+}
+
+// maxRoom bounds what is made room for on the engine's word alone, in bytes.
+const maxRoom = 16 << 20
+
+// readText reads a body whole, into room made at once where its length is known.
+func readText(body io.Reader) (string, error) {
+	var text strings.Builder
+	if s, ok := body.(sized); ok && s.length > 0 {
+		text.Grow(int(min(s.length, maxRoom)))
+	}
+	_, err := io.Copy(&text, body)
+	return text.String(), err
 }
 
 // refusal is the engine's own words for an error; an engine that is no nacre

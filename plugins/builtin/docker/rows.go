@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -97,6 +96,38 @@ func ago(created int64, now time.Time) string {
 	return units.HumanDuration(now.UTC().Sub(time.Unix(created, 0))) + " ago"
 }
 
+// agoTexts is ago for a long list: what is older than an hour has the same text for half an hour, since docker's
+// words count hours, rounded, or something longer.
+func agoTexts(now time.Time) func(created int64) string {
+	const same = int64(30 * time.Minute / time.Second)
+	known := map[int64]string{}
+	return func(created int64) string {
+		age := now.Unix() - created
+		if age < 2*same {
+			return ago(created, now)
+		}
+		text, ok := known[age/same]
+		if !ok {
+			text = ago(created, now)
+			known[age/same] = text
+		}
+		return text
+	}
+}
+
+// sizeTexts is docker's text of a size for a long list, in which many have the same.
+func sizeTexts() func(bytes int64) string {
+	known := map[int64]string{}
+	return func(bytes int64) string {
+		text, ok := known[bytes]
+		if !ok {
+			text = units.HumanSizeWithPrecision(float64(bytes), 3)
+			known[bytes] = text
+		}
+		return text
+	}
+}
+
 // imageRows is the table of `images`, its headings first. Images without a tag
 // show with -a, or when the dangling ones are asked for.
 func imageRows(ctx context.Context, docker *command.DockerCli, flags listFlags) ([][]string, error) {
@@ -138,11 +169,11 @@ func listLines(ctx context.Context, docker *command.DockerCli, flags listFlags, 
 		return "", err
 	}
 	defer body.Close()
-	var text strings.Builder
-	if _, err := io.Copy(&text, body); err != nil {
+	text, err := readText(body)
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", doing, err)
 	}
-	return text.String(), nil
+	return text, nil
 }
 
 // readContainerLines reads lines of id, name, image, its id, time, status, quoted command and ports.
@@ -196,13 +227,15 @@ func words(text string) []string {
 }
 
 func imageTable(list []imageRow, now time.Time, short bool) [][]string {
-	rows := [][]string{{"REPOSITORY", "TAG", imageIDHeader, formatter.CreatedSinceHeader, formatter.SizeHeader}}
+	rows := make([][]string, 1, len(list)+1)
+	rows[0] = []string{"REPOSITORY", "TAG", imageIDHeader, formatter.CreatedSinceHeader, formatter.SizeHeader}
+	ago, sizeOf := agoTexts(now), sizeTexts()
 	for _, img := range list {
 		id := img.ID
 		if short {
 			id = formatter.TruncateID(id)
 		}
-		created, size := ago(img.Created, now), units.HumanSizeWithPrecision(float64(img.Size), 3)
+		created, size := ago(img.Created), sizeOf(img.Size)
 		for _, name := range imageNames(img) {
 			rows = append(rows, []string{name[0], name[1], id, created, size})
 		}

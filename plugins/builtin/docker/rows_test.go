@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 )
@@ -22,6 +23,26 @@ func TestReadContainerLines(t *testing.T) {
 	for _, text := range []string{"[]\n", "c1\tweb\tbusybox\tsha256:1\t7\tCreated\tunquoted\t\n", "c1\tweb\tbusybox\tsha256:1\t7\tCreated\t\"\"\t{\n", "\n"} {
 		if got, err := readContainerLines(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
+		}
+	}
+}
+
+// Texts that are kept are those that are made anew, around every border that docker's words have.
+func TestAgeTextsOfLongLists(t *testing.T) {
+	now := time.Unix(2_000_000_000, 0)
+	text := agoTexts(now)
+	for _, border := range []time.Duration{0, time.Second, time.Minute, time.Hour, 48 * time.Hour, 14 * 24 * time.Hour, 61 * 24 * time.Hour, 2 * 365 * 24 * time.Hour} {
+		for _, off := range []time.Duration{-90 * time.Minute, -time.Hour, -30 * time.Minute, -29 * time.Minute, -time.Second, 0, time.Second, 30 * time.Minute, 59 * time.Minute, time.Hour, 100 * 24 * time.Hour} {
+			created := now.Add(-border - off).Unix()
+			if got, want := text(created), ago(created, now); got != want {
+				t.Errorf("%v and %v ago: %q, want %q", border, off, got, want)
+			}
+		}
+	}
+	for minutes := range int64(5000) {
+		created := now.Unix() - minutes*61
+		if got, want := text(created), ago(created, now); got != want {
+			t.Fatalf("%d s ago: %q, want %q", minutes*61, got, want)
 		}
 	}
 }
