@@ -237,7 +237,7 @@ func TestDrainGoesOnWithOutput(t *testing.T) {
 	s := newStreams()
 	waits, ticks := make(chan struct{}), make(chan time.Time)
 	s.after = func(time.Duration) <-chan time.Time { waits <- struct{}{}; return ticks } // it has counted before
-	_, ours, err := s.pipes(false, 0, 0)
+	_, ours, err := s.pipes(false, pipeOwner{uid: 0, gid: 0})
 	if err != nil {
 		t.Fatal(err)
 	}
