@@ -249,7 +249,8 @@ func TestOlderAnswers(t *testing.T) {
 		{"/v1.43/images/a/json", `"VirtualSize":7`, "-"},
 		{"/v1.51/images/a/json", `"Parent":""`, "VirtualSize"},
 		{"/v1.52/images/a/json", `"Size":7`, "Parent"},
-		{"/v1.51/containers/a/json", `"IPPrefixLen":16,"IPv6Gateway":"","LinkLocalIPv6Address"`, "-"},
+		{"/v1.51/containers/a/json", `"IPPrefixLen":16,"IPv6Gateway":"","MacAddress":"","Networks"`, "-"},
+		{"/v1.51/containers/a/json", `{"Id":`, "-"},
 		{"/v1.52/containers/a/json", `"Networks"`, "HairpinMode"},
 	} {
 		_, body := send(t, c, "GET", test.path, "")

@@ -99,8 +99,7 @@ func (s *server) inspectContainer(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if r.before("1.52") {
-		v, err := legacyContainer(c)
-		return reply(w, v, err)
+		return reply(w, legacyContainer(c), nil)
 	}
 	return reply(w, c, nil)
 }

@@ -143,6 +143,9 @@ func imageName(repo, tag string) (reference.Named, error) {
 	if err != nil {
 		return nil, invalid("%s", strings.TrimSpace(err.Error()))
 	}
+	if reference.FamiliarName(named) == "sha256" {
+		return nil, invalid("refusing to create an ambiguous tag using digest algorithm as name")
+	}
 	if _, isDigest := named.(reference.Digested); isDigest {
 		return nil, invalid("refusing to create a tag with a digest reference")
 	}

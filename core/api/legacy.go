@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -88,34 +89,58 @@ func legacyImage(img image.InspectResponse, version string, compose1 bool) (map[
 // version, but reads ContainerConfig, and cannot change a service without it.
 func isCompose1(userAgent string) bool { return strings.HasPrefix(userAgent, "docker-compose/1.") }
 
-// legacyContainer adds to a container the addresses that stood beside its
-// networks before 1.52: those of the default network.
-func legacyContainer(c container.InspectResponse) (map[string]any, error) {
-	v, err := fields(c)
-	if err != nil {
-		return nil, err
+// containerBefore152 is what inspect answered before 1.52, in docker's order:
+// people read it.
+type containerBefore152 struct {
+	container.InspectResponse
+	Config          *configBefore152
+	NetworkSettings *networkBefore152
+}
+
+// configBefore152 has OnBuild also when it is empty.
+type configBefore152 struct {
+	*container.Config
+	OnBuild []string
+}
+
+// networkBefore152 has the addresses in the default network beside the networks.
+type networkBefore152 struct {
+	Bridge                                       string
+	SandboxID, SandboxKey                        string
+	Ports                                        network.PortMap
+	HairpinMode                                  bool
+	LinkLocalIPv6Address                         string
+	LinkLocalIPv6PrefixLen                       int
+	SecondaryIPAddresses, SecondaryIPv6Addresses []string
+	EndpointID                                   string
+	Gateway, GlobalIPv6Address                   netip.Addr
+	GlobalIPv6PrefixLen                          int
+	IPAddress                                    netip.Addr
+	IPPrefixLen                                  int
+	IPv6Gateway                                  netip.Addr
+	MacAddress                                   network.HardwareAddr
+	Networks                                     map[string]*network.EndpointSettings
+}
+
+func legacyContainer(c container.InspectResponse) containerBefore152 {
+	old := containerBefore152{InspectResponse: c}
+	if c.Config != nil {
+		old.Config = &configBefore152{Config: c.Config, OnBuild: c.Config.OnBuild}
 	}
-	if config, _ := v["Config"].(map[string]any); config != nil {
-		defaults(config, map[string]any{"OnBuild": nil})
+	if c.NetworkSettings == nil {
+		return old
 	}
-	settings, _ := v["NetworkSettings"].(map[string]any)
-	if settings == nil {
-		return v, nil
+	s := &networkBefore152{
+		SandboxID: c.NetworkSettings.SandboxID, SandboxKey: c.NetworkSettings.SandboxKey,
+		Ports: c.NetworkSettings.Ports, Networks: c.NetworkSettings.Networks,
 	}
-	defaults(settings, map[string]any{
-		"Bridge": "", "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
-		"SecondaryIPAddresses": nil, "SecondaryIPv6Addresses": nil,
-		"EndpointID": "", "Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
-		"IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "MacAddress": "",
-	})
-	networks, _ := settings["Networks"].(map[string]any)
-	if endpoint, _ := networks[network.NetworkBridge].(map[string]any); endpoint != nil {
-		for _, key := range []string{"EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen",
-			"IPAddress", "IPPrefixLen", "IPv6Gateway", "MacAddress"} {
-			settings[key] = endpoint[key]
-		}
+	if e := s.Networks[network.NetworkBridge]; e != nil {
+		s.EndpointID, s.MacAddress = e.EndpointID, e.MacAddress
+		s.Gateway, s.IPAddress, s.IPPrefixLen = e.Gateway, e.IPAddress, e.IPPrefixLen
+		s.IPv6Gateway, s.GlobalIPv6Address, s.GlobalIPv6PrefixLen = e.IPv6Gateway, e.GlobalIPv6Address, e.GlobalIPv6PrefixLen
 	}
-	return v, nil
+	old.NetworkSettings = s
+	return old
 }
 
 // fields is a document of the newest version as a map that can be added to.

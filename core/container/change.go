@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
@@ -36,14 +37,13 @@ func (m *Module) freeze(ctx context.Context, name string, v verb, pause bool, ac
 	return m.emit(l.record, action, nil)
 }
 
+// noNewName is docker's word.
+const noNewName = "Error when allocating new name"
+
 // Rename gives a container another name.
 func (m *Module) Rename(ctx context.Context, name, newName string) error {
-	if newName == "" {
+	if name == "" || newName == "" {
 		return invalid("Neither old nor new names may be empty")
-	}
-	clean, err := checkName(newName)
-	if err != nil {
-		return err
 	}
 	l, err := m.lookUp(ctx, name)
 	if err != nil {
@@ -52,8 +52,12 @@ func (m *Module) Rename(ctx context.Context, name, newName string) error {
 	if err := allow(verbRename, l.record, l.now); err != nil {
 		return err
 	}
-	if clean == l.Name {
+	if strings.TrimPrefix(newName, "/") == l.Name {
 		return invalid("Renaming a container with the same name as its current name")
+	}
+	clean, err := checkName("/" + strings.TrimPrefix(newName, "/"))
+	if err != nil {
+		return fmt.Errorf("%s: %w", noNewName, err)
 	}
 	res, err := m.db.ExecContext(ctx, `UPDATE OR IGNORE containers SET name = ? WHERE id = ? AND status <> 'removing'`, clean, l.ID)
 	if err != nil {
@@ -62,7 +66,7 @@ func (m *Module) Rename(ctx context.Context, name, newName string) error {
 	if n, err := res.RowsAffected(); err != nil {
 		return err
 	} else if n == 0 {
-		return m.nameTaken(ctx, clean)
+		return fmt.Errorf("%s: %w", noNewName, m.nameTaken(ctx, clean))
 	}
 	if l.state != nil {
 		if err := m.networks.Rename(ctx, l.ID, clean); err != nil {

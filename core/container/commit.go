@@ -7,6 +7,8 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/events"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -38,12 +40,15 @@ func (m *Module) Commit(ctx context.Context, name string, opts backend.Container
 		defer release()
 	}
 	image, err := m.commit(ctx, l, opts)
+	if errdefs.IsInvalidArgument(err) { // of the caller's words
+		return "", err
+	}
 	if err != nil {
 		return "", fmt.Errorf("commit container %s: %w", l.Name, err)
 	}
 	extra := map[string]string{"comment": opts.Comment, "imageID": image, "imageRef": ""}
 	if opts.Ref != nil {
-		extra["imageRef"] = opts.Ref.String()
+		extra["imageRef"] = reference.FamiliarString(opts.Ref)
 	}
 	return image, m.emit(l.record, events.ActionCommit, extra)
 }

@@ -40,6 +40,10 @@ import (
 // makes an image of a layer's tar and returns its id.
 type Images interface {
 	Rootfs(ctx context.Context, nameOrID string, platform *ocispec.Platform) (backend.Rootfs, error)
+	// ID gives the id of an image; it costs less than Rootfs.
+	ID(ctx context.Context, nameOrID string) (string, error)
+	// Descendants gives the id of an image and of all that were made from it here.
+	Descendants(ctx context.Context, nameOrID string) ([]string, error)
 	Lease(ctx context.Context) (io.Closer, error)
 	Commit(ctx context.Context, changes io.Reader, opts backend.ImageCommit) (id string, err error)
 }
@@ -67,6 +71,8 @@ type Networks interface {
 	Mend(ctx context.Context) error
 	// NetworkName finds a network by name, id or the beginning of an id.
 	NetworkName(ctx context.Context, nameOrID string) (string, error)
+	// IDs gives the ids of all networks by their names.
+	IDs(ctx context.Context) (map[string]string, error)
 }
 
 // Volumes is the store of named volumes. Acquire gives a volume to a container,

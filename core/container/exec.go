@@ -105,7 +105,7 @@ func (m *Module) ExecCreate(ctx context.Context, name string, req container.Exec
 }
 
 func (m *Module) emitExec(r *record, action events.Action, p *prepared) error {
-	action = events.Action(string(action) + ": " + strings.Join(p.req.Cmd, " "))
+	action = events.Action(string(action) + ": " + p.req.Cmd[0] + " " + strings.Join(p.req.Cmd[1:], " "))
 	return m.emit(r, action, map[string]string{"execID": p.id})
 }
 

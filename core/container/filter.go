@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,53 +10,74 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/go-connections/nat"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 
 	"github.com/nacre-sh/nacre/core/backend"
 	"github.com/nacre-sh/nacre/core/filter"
 )
 
-// matcher is a list request's filters, read.
+// matcher is a list request's filters, read. The words of refusals and what a
+// key is compared with are docker 28's.
 type matcher struct {
-	args          filter.Args
-	onlyRunning   bool // neither -a nor a filter that speaks of others
-	ancestors     map[string]bool
-	exitCodes     []int
-	before, since time.Time
-	ports         func(live) []container.PortSummary // published and exposed
+	args            filter.Args
+	onlyRunning     bool // neither -a nor a filter that speaks of others
+	ids             map[string]bool
+	images          map[string]bool
+	exitCodes       []int
+	before, since   time.Time
+	publish, expose []portRange
+	networks        map[string]string                  // ids by name
+	ports           func(live) []container.PortSummary // published and exposed
 }
 
 // listFilter reads the filters and refuses what docker refuses.
 func (m *Module) listFilter(ctx context.Context, opts backend.ContainerList) (*matcher, error) {
 	f := &matcher{args: opts.Filters, ports: func(l live) []container.PortSummary { return ports(l, m.network(l)) }}
 	if err := f.args.Validate("ancestor", "before", "exited", "expose", "health", "id", "isolation", "is-task", "label",
-		"label!", "name", "network", "publish", "since", "status", "volume"); err != nil {
+		"name", "network", "publish", "since", "status", "volume"); err != nil {
 		return nil, err
+	}
+	if err := f.readValues(); err != nil {
+		return nil, err
+	}
+	f.onlyRunning = !opts.All && opts.Limit <= 0 && !f.args.Has("status")
+	if err := m.resolveOrder(ctx, f); err != nil {
+		return nil, err
+	}
+	return f, errors.Join(m.resolveIDs(ctx, f), m.resolveAncestors(ctx, f), m.resolveNetworks(ctx, f))
+}
+
+// readValues checks the values that are no names of anything.
+func (f *matcher) readValues() (err error) {
+	for _, code := range f.args["exited"] {
+		n, err := strconv.Atoi(code)
+		if err != nil {
+			return invalid("invalid filter 'exited=%s': %v", code, err)
+		}
+		f.exitCodes = append(f.exitCodes, n)
 	}
 	for _, s := range f.args["status"] {
 		if err := container.ValidateContainerState(status(s)); err != nil {
-			return nil, err
+			return invalid("invalid filter 'status=%s': %v", s, err)
 		}
 	}
 	for _, h := range f.args["health"] {
 		if err := container.ValidateHealthStatus(container.HealthStatus(h)); err != nil {
-			return nil, err
+			return invalid("invalid filter 'health=%s': %v", h, err)
 		}
 	}
-	for _, code := range f.args["exited"] {
-		n, err := strconv.Atoi(code)
-		if err != nil {
-			return nil, invalid("invalid filter 'exited=%s': %v", code, err)
+	if tasks := f.args["is-task"]; f.args.Has("is-task") {
+		yes := slices.Contains(tasks, "true") || slices.Contains(tasks, "1")
+		if no := slices.Contains(tasks, "false") || slices.Contains(tasks, "0"); yes == no {
+			return invalid("invalid filter 'is-task=%s'", tasks)
 		}
-		f.exitCodes = append(f.exitCodes, n)
 	}
-	f.onlyRunning = !opts.All && opts.Limit <= 0 && !f.args.Has("status") && !f.args.Has("exited") &&
-		!f.args.Has("before") && !f.args.Has("since")
-	if err := m.resolveOrder(ctx, f); err != nil {
-		return nil, err
+	if f.publish, err = portRanges("publish", f.args["publish"]); err != nil {
+		return err
 	}
-	return f, m.resolveAncestors(ctx, f)
+	f.expose, err = portRanges("expose", f.args["expose"])
+	return err
 }
 
 func (m *Module) resolveOrder(ctx context.Context, f *matcher) error {
@@ -74,116 +96,136 @@ func (m *Module) resolveOrder(ctx context.Context, f *matcher) error {
 	return nil
 }
 
-// resolveAncestors turns names of images into ids; an unknown image matches
-// containers that were made from that very name.
-func (m *Module) resolveAncestors(ctx context.Context, f *matcher) error {
-	if !f.args.Has("ancestor") {
+// resolveIDs: the beginning of an id that several have means none of them.
+func (m *Module) resolveIDs(ctx context.Context, f *matcher) error {
+	if !f.args.Has("id") {
 		return nil
 	}
-	f.ancestors = map[string]bool{}
-	for _, name := range f.args["ancestor"] {
-		f.ancestors[name] = true
-		root, err := m.images.Rootfs(ctx, name, nil)
-		switch {
-		case err == nil:
-			f.ancestors[root.ImageID] = true
-		case !errdefs.IsNotFound(err) && !errdefs.IsInvalidArgument(err):
+	f.ids = map[string]bool{}
+	for _, prefix := range f.args["id"] {
+		if prefix == "" || strings.Trim(prefix, "0123456789abcdef") != "" {
+			continue
+		}
+		found, err := m.query(ctx, `WHERE id >= ?1 AND id < ?1 || 'g' AND name IS NOT NULL LIMIT 2`, prefix)
+		if err != nil {
 			return err
+		}
+		if len(found) == 1 {
+			f.ids[found[0].ID] = true
 		}
 	}
 	return nil
 }
 
-func (f *matcher) matches(l live) (bool, error) {
-	if f.onlyRunning && l.state == nil {
-		return false, nil
+// resolveAncestors turns names of images into ids of these and of what was
+// committed on top of them; an unknown image is nobody's ancestor.
+func (m *Module) resolveAncestors(ctx context.Context, f *matcher) error {
+	if !f.args.Has("ancestor") {
+		return nil
 	}
-	if !f.before.IsZero() && !l.Created.Before(f.before) || !f.since.IsZero() && !l.Created.After(f.since) {
-		return false, nil
+	f.images = map[string]bool{}
+	for _, name := range f.args["ancestor"] {
+		ids, err := m.images.Descendants(ctx, name)
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsInvalidArgument(err) && !errdefs.IsConflict(err) {
+			return err
+		}
+		for _, id := range ids {
+			f.images[id] = true
+		}
 	}
-	if f.ancestors != nil && !f.ancestors[l.ImageID] && !f.ancestors[l.Image] {
-		return false, nil
+	return nil
+}
+
+func (m *Module) resolveNetworks(ctx context.Context, f *matcher) (err error) {
+	if f.args.Has("network") {
+		f.networks, err = m.networks.IDs(ctx)
 	}
-	if f.exitCodes != nil && (l.StartedAt.IsZero() || l.state != nil || !slices.Contains(f.exitCodes, l.ExitCode)) {
-		return false, nil
+	return err
+}
+
+func (f *matcher) matches(l live) bool {
+	switch {
+	case f.onlyRunning && l.state == nil,
+		!f.before.IsZero() && !l.Created.Before(f.before) || !f.since.IsZero() && !l.Created.After(f.since),
+		f.ids != nil && !f.ids[l.ID],
+		f.images != nil && !f.images[l.ImageID],
+		f.exitCodes != nil && (l.StartedAt.IsZero() || l.state != nil || !slices.Contains(f.exitCodes, l.ExitCode)):
+		return false
 	}
-	named, err := f.matchesPattern("name", "/"+l.Name, l.Name)
-	if err != nil || !named {
-		return false, err
-	}
-	identified, err := f.matchesPattern("id", l.ID)
-	if err != nil || !identified {
-		return false, err
-	}
-	return f.args.Exact("status", string(l.now)) &&
+	return f.named(l.Name) &&
+		f.args.Exact("status", string(l.now)) &&
 		f.args.Exact("health", string(healthStatus(l))) &&
-		f.args.Exact("isolation", string(container.IsolationDefault)) &&
 		f.args.Any("is-task", func(v string) bool { return v == "false" || v == "0" }) &&
 		f.args.Labels(l.Config.Labels) &&
 		f.args.Any("volume", func(v string) bool { return hasVolume(l.Mounts, v) }) &&
-		f.args.Any("network", func(v string) bool { return hasNetwork(l.record, v) }) &&
-		f.args.Any("publish", func(v string) bool { return publishes(f.ports(l), v) }) &&
-		f.args.Any("expose", func(v string) bool { return exposes(l.Config.ExposedPorts, v) }), nil
+		f.args.Any("network", func(v string) bool { return f.hasNetwork(l.record, v) }) &&
+		f.hasPort(l)
 }
 
-// matchesPattern: docker's names and ids are regular expressions.
-func (f *matcher) matchesPattern(key string, values ...string) (bool, error) {
-	for _, pattern := range f.args[key] {
-		if slices.Contains(values, pattern) {
-			return true, nil
+// named: docker's names are regular expressions, with and without the slash;
+// one that is none matches nothing.
+func (f *matcher) named(name string) bool {
+	return f.args.Any("name", func(pattern string) bool {
+		if pattern == name || pattern == "/"+name {
+			return true
 		}
 		re, err := regexp.Compile(pattern)
-		if err != nil {
-			return false, invalid("invalid filter '%s=%s': %v", key, pattern, err)
-		}
-		if slices.ContainsFunc(values, re.MatchString) {
-			return true, nil
-		}
-	}
-	return !f.args.Has(key), nil
-}
-
-func hasVolume(mounts []mountPoint, v string) bool {
-	return slices.ContainsFunc(mounts, func(p mountPoint) bool { return p.Destination == v || p.Name == v || p.Source == v })
-}
-
-func hasNetwork(r *record, v string) bool {
-	_, ok := idleNetwork(r).Networks[v]
-	return ok
-}
-
-// portRange reads "80", "80/tcp", "8000-8010/udp".
-func portRange(v string) (first, last uint16, proto string) {
-	ports, proto, ok := strings.Cut(v, "/")
-	if !ok {
-		proto = string(network.TCP)
-	}
-	from, to, isRange := strings.Cut(ports, "-")
-	if !isRange {
-		to = from
-	}
-	a, _ := strconv.ParseUint(from, 10, 16)
-	b, _ := strconv.ParseUint(to, 10, 16)
-	return uint16(a), uint16(b), proto
-}
-
-func inRange(port uint16, is network.IPProtocol, v string) bool {
-	first, last, proto := portRange(v)
-	return port >= first && port <= last && string(is) == proto
-}
-
-// publishes looks for a port of the host; a stopped container has none.
-func publishes(ports []container.PortSummary, v string) bool {
-	return slices.ContainsFunc(ports, func(p container.PortSummary) bool {
-		return p.PublicPort != 0 && inRange(p.PublicPort, network.IPProtocol(p.Type), v)
+		return err == nil && (re.MatchString("/"+name) || re.MatchString(name))
 	})
 }
 
-func exposes(ports network.PortSet, v string) bool {
-	for port := range ports {
-		if inRange(port.Num(), port.Proto(), v) {
+// hasVolume looks for a place in the container, a volume's name, or a folder
+// of the host.
+func hasVolume(mounts []mountPoint, v string) bool {
+	return slices.ContainsFunc(mounts, func(p mountPoint) bool {
+		return v != "" && (p.Destination == v || p.Name == v || p.Name == "" && p.Source == v)
+	})
+}
+
+// hasNetwork takes a network's name or the beginning of its id.
+func (f *matcher) hasNetwork(r *record, v string) bool {
+	for name := range idleNetwork(r).Networks {
+		if name == v || strings.HasPrefix(f.networks[name], v) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasPort is true when one of the container's ports is published or exposed as
+// one of either filter says.
+func (f *matcher) hasPort(l live) bool {
+	if f.publish == nil && f.expose == nil {
+		return true
+	}
+	return slices.ContainsFunc(f.ports(l), func(p container.PortSummary) bool {
+		return inRanges(f.publish, p.PublicPort, p.Type) || inRanges(f.expose, p.PrivatePort, p.Type)
+	})
+}
+
+// portRange is "80", "80/tcp" or "8000-8010/udp".
+type portRange struct {
+	first, last uint64
+	proto       string
+}
+
+func portRanges(key string, values []string) (ranges []portRange, err error) {
+	for _, v := range values {
+		if strings.Contains(v, ":") {
+			return nil, invalid("filter for '%s' should not contain ':': %s", key, v)
+		}
+		proto, ports := nat.SplitProtoPort(v)
+		first, last, err := nat.ParsePortRange(ports)
+		if err != nil {
+			return nil, invalid("error while looking up for %s %s: %v", key, v, err)
+		}
+		ranges = append(ranges, portRange{first, last, proto})
+	}
+	return ranges, nil
+}
+
+func inRanges(ranges []portRange, port uint16, proto string) bool {
+	return port != 0 && slices.ContainsFunc(ranges, func(r portRange) bool {
+		return uint64(port) >= r.first && uint64(port) <= r.last && proto == r.proto
+	})
 }

@@ -28,6 +28,7 @@ func (m *Module) List(ctx context.Context, opts backend.ContainerList) ([]contai
 		return nil, err
 	}
 	summaries := []container.Summary{}
+	named := m.imageNames(ctx)
 	for _, r := range records {
 		if opts.Limit > 0 && len(summaries) == opts.Limit {
 			break
@@ -39,20 +40,43 @@ func (m *Module) List(ctx context.Context, opts backend.ContainerList) ([]contai
 		if err != nil {
 			return nil, err
 		}
-		ok, err := match.matches(l)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
+		if !match.matches(l) {
 			continue
 		}
 		s, err := m.summary(l, opts.Size)
 		if err != nil {
 			return nil, err
 		}
+		if s.Image, err = named(l.record); err != nil {
+			return nil, err
+		}
 		summaries = append(summaries, s)
 	}
 	return summaries, nil
+}
+
+// imageNames gives a function that tells what to show as a container's image:
+// what was asked for at its creation, or the id when that means another image
+// by now, or none. Each name is looked up once.
+func (m *Module) imageNames(ctx context.Context) func(*record) (string, error) {
+	ids := map[string]string{}
+	return func(r *record) (string, error) {
+		if r.Image == r.ImageID {
+			return r.Image, nil
+		}
+		id, known := ids[r.Image]
+		if !known {
+			var err error
+			if id, err = m.images.ID(ctx, r.Image); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsInvalidArgument(err) {
+				return "", err
+			}
+			ids[r.Image] = id
+		}
+		if id != r.ImageID {
+			return r.ImageID, nil
+		}
+		return r.Image, nil
+	}
 }
 
 // listed reads the records of a list, the newest first. With sizes they are

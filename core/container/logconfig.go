@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -72,14 +73,14 @@ func logDriver(c container.LogConfig, path string) (shimapi.Log, error) {
 	log := shimapi.Log{Driver: c.Type, Path: path, MaxSize: jsonLogSize, MaxFiles: jsonLogFiles}
 	known, ok := logOptions[c.Type]
 	if !ok {
-		return log, invalid("error looking up logging plugin %s: plugin %q not found: nacre's own engine has json-file, local, journald and none", c.Type, c.Type)
+		return log, invalid("error looking up logging plugin %s: plugin %q not found\nhint: this engine has json-file, local, journald and none", c.Type, c.Type)
 	}
 	switch c.Type {
 	case shimapi.LogLocal:
 		log.MaxSize, log.MaxFiles, log.Compress = localSize, localFiles, true
 	case shimapi.LogJournald:
 		if _, err := os.Stat(journalSocket); err != nil {
-			return log, invalid("failed to create task for container: journald is not enabled on this host: %s is missing", journalSocket)
+			return log, invalid("failed to create task for container: failed to initialize logging driver: journald is not enabled on this host: %s is missing", journalSocket)
 		}
 	}
 	for key, value := range c.Config {
@@ -90,7 +91,7 @@ func logDriver(c container.LogConfig, path string) (shimapi.Log, error) {
 			return log, invalid("unknown log opt '%s' for %s log driver", key, c.Type)
 		}
 		if err := logOption(&log, key, value); err != nil {
-			return log, invalid("log option %s=%s: %v", key, value, err)
+			return log, err
 		}
 	}
 	return log, checkLogOptions(c, &log)
@@ -98,10 +99,39 @@ func logDriver(c container.LogConfig, path string) (shimapi.Log, error) {
 
 func logOption(log *shimapi.Log, key, value string) (err error) {
 	switch key {
+	case "mode":
+		switch container.LogMode(value) {
+		case container.LogModeUnset, container.LogModeBlocking:
+		case container.LogModeNonBlock:
+			if log.MaxBuffer == 0 {
+				log.MaxBuffer = ringSize
+			}
+		default:
+			return invalid("logger: logging mode not supported: %s", value)
+		}
+		return nil
+	case "max-buffer-size":
+		if log.MaxBuffer, err = units.RAMInBytes(value); err != nil {
+			return invalid("error parsing option max-buffer-size: %v", err)
+		}
+		return nil
+	}
+	if err := driverOption(log, key, value); err != nil {
+		return noLogger(err)
+	}
+	return nil
+}
+
+// noLogger is docker's way to say that an option is wrong; it says so at the start.
+func noLogger(err error) error { return invalid("failed to initialize logging driver: %v", err) }
+
+// driverOption reads what is the driver's own; sizes are decimal, as docker's.
+func driverOption(log *shimapi.Log, key, value string) (err error) {
+	switch key {
 	case "max-size":
 		if log.MaxSize = 0; value != "-1" {
-			if log.MaxSize, err = units.RAMInBytes(value); err == nil && log.MaxSize <= 0 {
-				err = fmt.Errorf("max-size must be a positive number")
+			if log.MaxSize, err = units.FromHumanSize(value); err == nil && log.MaxSize <= 0 && log.Driver != shimapi.LogLocal {
+				err = errors.New("max-size must be a positive number")
 			}
 		}
 	case "max-file":
@@ -113,19 +143,7 @@ func logOption(log *shimapi.Log, key, value string) (err error) {
 	case "labels-regex", "env-regex":
 		_, err = regexp.Compile(value)
 	case "tag":
-		_, err = template.New("tag").Funcs(tagFuncs).Parse(value)
-	case "mode":
-		switch container.LogMode(value) {
-		case container.LogModeUnset, container.LogModeBlocking:
-		case container.LogModeNonBlock:
-			if log.MaxBuffer == 0 {
-				log.MaxBuffer = ringSize
-			}
-		default:
-			err = fmt.Errorf("it is blocking or non-blocking")
-		}
-	case "max-buffer-size":
-		log.MaxBuffer, err = units.RAMInBytes(value)
+		_, err = template.New("log-tag").Funcs(tagFuncs).Parse(value)
 	}
 	return err
 }
@@ -138,13 +156,13 @@ func checkLogOptions(c container.LogConfig, log *shimapi.Log) error {
 		log.MaxFiles = 1 // docker's
 	}
 	if _, buffered := c.Config["max-buffer-size"]; buffered && c.Config["mode"] != string(container.LogModeNonBlock) {
-		return invalid("max-buffer-size option is only supported with 'mode=non-blocking'")
+		return invalid("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
 	}
 	if log.MaxFiles > 1 && log.MaxSize <= 0 && counted {
-		return invalid("max-file can only be used with max-size")
+		return noLogger(errors.New("max-file can only be used with max-size"))
 	}
 	if log.Compress && c.Config["compress"] != "" && log.MaxFiles < 2 {
-		return invalid("compress cannot be true when max-file is less than 2 or max-size is not set")
+		return noLogger(errors.New("compress cannot be true when max-file is less than 2 or max-size is not set"))
 	}
 	if log.MaxSize <= 0 {
 		log.MaxFiles, log.Compress = 1, false
@@ -162,7 +180,7 @@ func (m *Module) logRequest(r *record) (shimapi.Log, error) {
 	attrs := logAttributes(c.Config, r.Config)
 	tag, err := logTag(c.Config["tag"], r)
 	if err != nil {
-		return log, invalid("log option tag=%s: %v", c.Config["tag"], err)
+		return log, noLogger(err)
 	}
 	if c.Type == shimapi.LogJournald {
 		log.Journal = journalFields(attrs, tag, r)

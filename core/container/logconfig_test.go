@@ -17,8 +17,8 @@ func TestLogDriver(t *testing.T) {
 		want   shimapi.Log
 	}{
 		"bounded":         {container.LogConfig{Type: "json-file"}, shimapi.Log{MaxSize: 10 << 20, MaxFiles: 3}},
-		"sized":           {container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10k"}}, shimapi.Log{MaxSize: 10 << 10, MaxFiles: 1}},
-		"sized, counted":  {container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10k", "max-file": "4", "compress": "true"}}, shimapi.Log{MaxSize: 10 << 10, MaxFiles: 4, Compress: true}},
+		"sized":           {container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10k"}}, shimapi.Log{MaxSize: 10_000, MaxFiles: 1}},
+		"sized, counted":  {container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10k", "max-file": "4", "compress": "true"}}, shimapi.Log{MaxSize: 10_000, MaxFiles: 4, Compress: true}},
 		"unbounded":       {container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "-1"}}, shimapi.Log{MaxFiles: 1}},
 		"local":           {container.LogConfig{Type: "local"}, shimapi.Log{MaxSize: 20 << 20, MaxFiles: 5, Compress: true}},
 		"nothing is kept": {container.LogConfig{Type: "none"}, shimapi.Log{MaxSize: 10 << 20, MaxFiles: 3}},
@@ -33,17 +33,17 @@ func TestLogDriver(t *testing.T) {
 		}
 	}
 	for want, c := range map[string]container.LogConfig{
-		"unknown log opt 'x' for json-file log driver":     {Type: "json-file", Config: map[string]string{"x": "y"}},
-		"unknown log opt 'tag' for log driver local":       {Type: "local", Config: map[string]string{"tag": "y"}},
-		"max-file can only be used with max-size":          {Type: "json-file", Config: map[string]string{"max-file": "3", "max-size": "-1"}},
-		`plugin "syslog" not found`:                        {Type: "syslog"},
-		"compress cannot be true":                          {Type: "json-file", Config: map[string]string{"compress": "true", "max-size": "1k"}},
-		"only supported with 'mode=non-blocking'":          {Type: "json-file", Config: map[string]string{"max-buffer-size": "1m"}},
-		"log option mode=sometimes: it is blocking or":     {Type: "json-file", Config: map[string]string{"mode": "sometimes"}},
-		"log option max-size=much":                         {Type: "json-file", Config: map[string]string{"max-size": "much"}},
-		"log option max-file=0: max-file cannot be less":   {Type: "json-file", Config: map[string]string{"max-file": "0"}},
-		"log option env-regex=(: error parsing regexp":     {Type: "json-file", Config: map[string]string{"env-regex": "("}},
-		"log option tag={{: template: tag:1: unclosed act": {Type: "json-file", Config: map[string]string{"tag": "{{"}},
+		"unknown log opt 'x' for json-file log driver":      {Type: "json-file", Config: map[string]string{"x": "y"}},
+		"unknown log opt 'tag' for log driver local":        {Type: "local", Config: map[string]string{"tag": "y"}},
+		"max-file can only be used with max-size":           {Type: "json-file", Config: map[string]string{"max-file": "3", "max-size": "-1"}},
+		`plugin "syslog" not found`:                         {Type: "syslog"},
+		"compress cannot be true":                           {Type: "json-file", Config: map[string]string{"compress": "true", "max-size": "1k"}},
+		"only supported with 'mode=non-blocking'":           {Type: "json-file", Config: map[string]string{"max-buffer-size": "1m"}},
+		"logger: logging mode not supported: sometimes":     {Type: "json-file", Config: map[string]string{"mode": "sometimes"}},
+		"failed to initialize logging driver: invalid size": {Type: "json-file", Config: map[string]string{"max-size": "much"}},
+		"logging driver: max-file cannot be less than 1":    {Type: "json-file", Config: map[string]string{"max-file": "0"}},
+		"logging driver: error parsing regexp":              {Type: "json-file", Config: map[string]string{"env-regex": "("}},
+		"template: log-tag:1: unclosed action":              {Type: "json-file", Config: map[string]string{"tag": "{{"}},
 	} {
 		if _, err := logDriver(c, ""); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)

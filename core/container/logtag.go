@@ -51,7 +51,7 @@ func logTag(text string, r *record) (string, error) {
 	if text == "" {
 		return r.ID[:12], nil
 	}
-	t, err := template.New("tag").Funcs(tagFuncs).Parse(text)
+	t, err := template.New("log-tag").Funcs(tagFuncs).Parse(text)
 	if err != nil {
 		return "", err
 	}

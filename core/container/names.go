@@ -52,9 +52,9 @@ var validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 
 // checkName takes the leading slash off and refuses what docker refuses.
 func checkName(name string) (string, error) {
-	name = strings.TrimPrefix(name, "/")
-	if !validName().MatchString(name) {
+	bare := strings.TrimPrefix(name, "/")
+	if !validName().MatchString(bare) {
 		return "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name))
 	}
-	return name, nil
+	return bare, nil
 }

@@ -30,7 +30,16 @@ func (m *Module) Remove(ctx context.Context, name string, opts backend.Container
 	if err != nil {
 		return err
 	}
-	return m.removeContainer(ctx, id, opts)
+	if err := m.removeContainer(ctx, id, opts); err != nil && !errdefs.IsNotFound(err) {
+		return cannotRemove(name, err)
+	} else if err != nil { // removed meanwhile
+		return noSuchContainer(name)
+	}
+	return nil
+}
+
+func cannotRemove(name string, err error) error {
+	return fmt.Errorf("cannot remove container %q: %w", name, err)
 }
 
 func (m *Module) removeContainer(ctx context.Context, id string, opts backend.ContainerRemove) error {
@@ -66,7 +75,7 @@ func (m *Module) killLocked(ctx context.Context, l live) error {
 		err = m.killAndWait(ctx, client, l, killPatience)
 	}
 	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) && !errdefs.IsUnavailable(err) {
-		return fmt.Errorf("cannot remove container %q: could not kill: %w", l.Name, err)
+		return fmt.Errorf("could not kill container: %w", err)
 	}
 	return m.settleLocked(ctx, l.ID)
 }

@@ -51,10 +51,10 @@ func conflict(format string) refusal {
 	}
 }
 
-// named is conflict with the name before the id.
+// named is conflict with the name in its text.
 func named(format string) refusal {
 	return func(r *record) error {
-		return errdefs.ErrConflict.WithMessage(fmt.Sprintf(format, r.Name, r.ID))
+		return errdefs.ErrConflict.WithMessage(fmt.Sprintf(format, r.Name))
 	}
 }
 
@@ -74,21 +74,21 @@ var (
 	beingRemoved  = conflict("container %s is marked for removal and cannot be changed")
 	cannotChange  = conflict("container %s is marked for removal and cannot be \"update\"")
 	cannotStart   = conflict("container %s is marked for removal and cannot be started")
-	alreadyPaused = conflict("container %s is already paused")
-	notPaused     = conflict("container %s is not paused")
-	pausedExec    = conflict("container %s is paused, unpause the container before exec")
-	pausedAttach  = conflict("container %s is paused, unpause the container before attach")
-	cannotKill    = named("cannot kill container: %s: container %s is not running")
+	alreadyPaused = conflict("Container %s is already paused")
+	notPaused     = conflict("Container %s is not paused")
+	pausedExec    = named("Container %s is paused, unpause the container before exec")
+	pausedAttach  = named("container %s is paused, unpause the container before attach")
 )
 
-func stillThere(format string) refusal {
-	return func(r *record) error { return errdefs.ErrConflict.WithMessage(fmt.Sprintf(format, r.Name)) }
+// stillThere has no id in its text; whoever refuses says which name was typed.
+func stillThere(text string) refusal {
+	return func(*record) error { return errdefs.ErrConflict.WithMessage(text) }
 }
 
 var (
-	stopFirst    = stillThere("cannot remove container %q: container is running: stop the container before removing or force remove")
-	settleFirst  = stillThere("cannot remove container %q: container is restarting: stop the container before removing or force remove")
-	unpauseFirst = stillThere("cannot remove container %q: container is paused and must be unpaused first")
+	stopFirst    = stillThere("container is running: stop the container before removing or force remove")
+	settleFirst  = stillThere("container is restarting: stop the container before removing or force remove")
+	unpauseFirst = stillThere("container is paused and must be unpaused first")
 )
 
 // life is the whole table: what each verb meets in each state. A missing
@@ -103,7 +103,7 @@ var life = map[verb]map[status]refusal{
 	verbStart:   {running: nothingToDo, restarting: nothingToDo, paused: pausedStart, removing: cannotStart, dead: cannotStart},
 	verbStop:    {created: nothingToDo, exited: nothingToDo, removing: nothingToDo, dead: nothingToDo},
 	verbRestart: {removing: cannotStart, dead: cannotStart},
-	verbKill:    {created: cannotKill, exited: cannotKill, removing: cannotKill, dead: cannotKill},
+	verbKill:    {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning},
 	verbPause: {created: notRunning, exited: notRunning, removing: notRunning, dead: notRunning,
 		paused: alreadyPaused, restarting: isRestarting},
 	verbUnpause: {created: notPaused, exited: notPaused, removing: notPaused, dead: notPaused,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -137,8 +136,8 @@ func parseSignal(name string) (syscall.Signal, error) {
 	return sig, nil
 }
 
-// signal sends one and says so in the events. A paused container gets it when
-// it goes on, so one that means the end lets it go on.
+// signal sends one; the shim says so in the events. A paused container gets it
+// when it goes on, so one that means the end lets it go on.
 func (m *Module) signal(ctx context.Context, client *shimapi.Client, l live, sig syscall.Signal, ends bool) error {
 	if err := client.Kill(ctx, shimapi.Kill{Signal: int(sig), Stop: ends}); err != nil {
 		return err
@@ -148,14 +147,24 @@ func (m *Module) signal(ctx context.Context, client *shimapi.Client, l live, sig
 			return err
 		}
 	}
-	return m.emit(l.record, events.ActionKill, map[string]string{"signal": strconv.Itoa(int(sig))})
+	return nil
 }
 
 // Kill sends a signal, KILL without a name. KILL waits for the end.
 func (m *Module) Kill(ctx context.Context, name, signalName string) error {
+	if err := m.kill(ctx, name, signalName); err != nil {
+		return fmt.Errorf("cannot kill container: %s: %w", name, err)
+	}
+	return nil
+}
+
+func (m *Module) kill(ctx context.Context, name, signalName string) error {
 	sig, err := parseSignal(orElse(signalName, "KILL"))
 	if err != nil {
 		return err
+	}
+	if !signal.ValidSignalForPlatform(sig) {
+		return invalid("the linux daemon does not support signal %d", sig)
 	}
 	l, err := m.lookUpStarted(ctx, name)
 	if errdefs.IsNotFound(err) && len(name) == 2*sha256.Size { // a whole id: perhaps an exec's
@@ -169,21 +178,18 @@ func (m *Module) Kill(ctx context.Context, name, signalName string) error {
 	}
 	client, err := m.client(ctx, l.ID)
 	if errdefs.IsConflict(err) {
-		return cannotKill(l.record)
+		return notRunning(l.record)
 	}
 	if err != nil {
 		return err
 	}
 	if sig == syscall.SIGKILL {
 		if err := tooLate(l.ID, m.killAndWait(ctx, client, l, killPatience)); err != nil {
-			return fmt.Errorf("cannot kill container: %s: %w", name, err)
+			return err
 		}
 		return m.settle(ctx, l.ID)
 	}
-	if err := tooLate(l.ID, m.signal(ctx, client, l, sig, meansEnd(l.record, sig))); err != nil {
-		return fmt.Errorf("cannot kill container: %s: %w", name, err)
-	}
-	return nil
+	return tooLate(l.ID, m.signal(ctx, client, l, sig, meansEnd(l.record, sig)))
 }
 
 // meansEnd: docker takes the container's own stop signal as the user's wish to
@@ -196,6 +202,9 @@ func meansEnd(r *record, sig syscall.Signal) bool {
 	return err == nil && own == sig
 }
 
+// cannotRestart is docker's word.
+const cannotRestart = "Cannot restart container"
+
 // Restart stops a running container and starts it.
 func (m *Module) Restart(ctx context.Context, name string, opts backend.ContainerStop) error {
 	l, err := m.lookUpStarted(ctx, name)
@@ -207,14 +216,14 @@ func (m *Module) Restart(ctx context.Context, name string, opts backend.Containe
 	}
 	if allow(verbStop, l.record, l.now) == nil {
 		if err := m.stop(ctx, l, opts); err != nil {
-			return fmt.Errorf("cannot restart container: %s: %w", name, err)
+			return fmt.Errorf("%s %s: %w", cannotRestart, name, err)
 		}
 		if err := m.emit(l.record, events.ActionStop, nil); err != nil {
 			return err
 		}
 	}
 	if err := m.startContainer(ctx, l.ID); err != nil {
-		return fmt.Errorf("cannot restart container: %s: %w", name, err)
+		return fmt.Errorf("%s %s: %w", cannotRestart, name, err)
 	}
 	return m.emit(l.record, events.ActionRestart, nil)
 }

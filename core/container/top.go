@@ -15,6 +15,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 )
 
 // Top lists a container's processes, as the host's ps shows them.
@@ -33,21 +34,43 @@ func (m *Module) Top(ctx context.Context, name string, psArgs []string) (contain
 	if err != nil {
 		return container.TopResponse{}, fmt.Errorf("list the processes of container %s: %w", l.Name, err)
 	}
-	args := slices.Clone(psArgs)
+	out, err := runPs(ctx, psArgs, pids)
+	if err != nil {
+		return container.TopResponse{}, err
+	}
+	top, err := parsePs(out, pids)
+	if err != nil {
+		return top, err
+	}
+	return top, m.emit(l.record, events.ActionTop, nil)
+}
+
+// runPs asks for the container's processes only, and where options do not go
+// together with that (f, or a list of columns without a dash), for all.
+func runPs(ctx context.Context, args []string, pids map[int]bool) ([]byte, error) {
 	if len(args) == 0 {
 		args = []string{"-ef"}
 	}
-	cmd := exec.CommandContext(ctx, "ps", args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	list := make([]string, 0, len(pids))
+	for pid := range pids {
+		list = append(list, strconv.Itoa(pid))
+	}
+	out, err := exec.CommandContext(ctx, "ps", append(slices.Clone(args), "-q"+strings.Join(list, ","))...).Output()
+	if err == nil {
+		return out, nil
+	}
+	if out, err = exec.CommandContext(ctx, "ps", args...).Output(); err == nil {
+		return out, nil
+	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return container.TopResponse{}, errdefs.ErrFailedPrecondition.WithMessage("top needs the program ps on this machine\nhint: install the package procps")
+		return nil, errdefs.ErrFailedPrecondition.WithMessage("top needs the program ps on this machine\nhint: install the package procps")
 	}
-	if err != nil {
-		return container.TopResponse{}, fmt.Errorf("error running ps: %w: %s", err, strings.TrimSpace(stderr.String()))
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		if why, _, _ := strings.Cut(string(failed.Stderr), "\n"); why != "" { // the rest is how ps is called
+			return nil, fmt.Errorf("ps: %s", why)
+		}
 	}
-	return parsePs(out, pids)
+	return nil, fmt.Errorf("ps: %w", err)
 }
 
 // checkPsArgs refuses what would hide the column that tells the processes apart; docker's check.
@@ -109,21 +132,22 @@ func parsePs(out []byte, pids map[int]bool) (container.TopResponse, error) {
 	top := container.TopResponse{Titles: strings.Fields(lines.Text()), Processes: [][]string{}}
 	column := slices.Index(top.Titles, "PID")
 	if column < 0 {
-		return top, errors.New("couldn't find PID field in ps output")
+		return top, errdefs.ErrInternal.WithMessage("Couldn't find PID field in ps output")
 	}
+	ours := false // the process that was seen last
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		if len(fields) <= column {
 			continue
 		}
-		if fields[column] == "-" { // a thread: belongs to the process before it
-			continue
+		if fields[column] != "-" { // else a thread of the process before
+			pid, err := strconv.Atoi(fields[column])
+			if err != nil {
+				return top, errdefs.ErrInternal.WithMessage(fmt.Sprintf("Unexpected pid '%s': %v", fields[column], err))
+			}
+			ours = pids[pid]
 		}
-		pid, err := strconv.Atoi(fields[column])
-		if err != nil {
-			return top, fmt.Errorf("unexpected pid '%s': %w", fields[column], err)
-		}
-		if !pids[pid] {
+		if !ours {
 			continue
 		}
 		if n := len(top.Titles); len(fields) > n {

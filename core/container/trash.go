@@ -288,7 +288,9 @@ func (m *Module) Plan(ctx context.Context, names []string, opts backend.Containe
 			err = noSuchContainer(name)
 		}
 		if err == nil && !opts.Force {
-			err = allow(verbRemove, l.record, l.now)
+			if err = allow(verbRemove, l.record, l.now); err != nil {
+				err = cannotRemove(name, err)
+			}
 		}
 		if opts.Force && errdefs.IsNotFound(err) {
 			continue

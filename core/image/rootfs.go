@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 
@@ -72,4 +73,28 @@ func matches(name string, r record, want *ocispec.Platform) error {
 	return errdefs.ErrNotFound.WithMessage(fmt.Sprintf(
 		"image with reference %s was found but its platform (%s) does not match the specified platform (%s)",
 		name, platforms.FormatAll(r.Platform), platforms.FormatAll(*want)))
+}
+
+// ID gives the id of the image that a name or the beginning of an id means.
+func (s *Service) ID(ctx context.Context, nameOrID string) (string, error) {
+	r, err := find(ctx, s.store.DB, nameOrID)
+	return r.ID.String(), err
+}
+
+// Descendants gives the id of an image and of all images that were made from it
+// here, as docker's `ps --filter ancestor=` means it.
+func (s *Service) Descendants(ctx context.Context, nameOrID string) ([]string, error) {
+	r, err := find(ctx, s.store.DB, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	err = each(ctx, s.store.DB, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, `WITH RECURSIVE made(id) AS (VALUES (?) UNION SELECT i.id FROM images i JOIN made ON i.parent = made.id WHERE i.parent <> '' AND i.removed_at IS NULL)
+		SELECT id FROM made`, r.ID.String())
+	return ids, err
 }

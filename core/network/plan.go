@@ -206,6 +206,19 @@ func (n *Networks) NetworkName(ctx context.Context, nameOrID string) (string, er
 	return r.name, err
 }
 
+// IDs gives the ids of all networks by their names.
+func (n *Networks) IDs(ctx context.Context) (map[string]string, error) {
+	nets, err := n.networks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]string, len(nets))
+	for _, r := range nets {
+		ids[r.name] = r.id
+	}
+	return ids, nil
+}
+
 func newAttachment(rec netRecord, req backend.EndpointRequest, given *network.EndpointSettings) (*attachment, error) {
 	if rec.config.ConfigOnly {
 		return nil, errdefs.ErrPermissionDenied.WithMessage("cannot create endpoint on configuration-only network")

@@ -64,6 +64,7 @@ type container struct {
 	name      atomic.Pointer[string] // in events; set before the first
 	events    *event.Log
 	held      *holder       // who paused it for a while; nil: nobody, or a user did for good
+	told      bool          // the end that is the last was told of before the pause in which it became that
 	stop      chan struct{} // closed by the first Kill that means the end
 	size      shimapi.Resize
 	waiters   waiters
@@ -404,6 +405,7 @@ func (c *container) goOn(again *shimapi.Again) {
 func (c *container) launchAfter(pause time.Duration, exit *shimapi.Exit) bool {
 	select {
 	case <-c.stop:
+		c.told = true
 		return false
 	case <-time.After(pause):
 	}
@@ -452,7 +454,7 @@ func (c *container) finish(exit *shimapi.Exit) {
 	if err := os.Remove(filepath.Join(c.bind.RunDir, shimapi.StateFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		warnf("%v", err)
 	}
-	if !exit.StartedAt.IsZero() {
+	if !exit.StartedAt.IsZero() && !c.told {
 		c.emitDie(exit)
 	}
 	c.waiters.answerNext(exit)

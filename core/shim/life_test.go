@@ -69,7 +69,7 @@ func TestSignals(t *testing.T) {
 	if exit := b.wait(); exit.ExitCode != 7 || !exit.Stopped {
 		t.Errorf("exit %+v", exit)
 	}
-	if got := fmt.Sprint(b.eventsSeen()); got != "[start die 7]" {
+	if got := fmt.Sprint(b.eventsSeen()); got != "[start kill die 7]" {
 		t.Errorf("events %s", got)
 	}
 }
@@ -203,6 +203,11 @@ func TestStopEndsRestarts(t *testing.T) {
 	}
 	if exit := b.wait(); exit.ExitCode != 1 || !exit.Stopped {
 		t.Errorf("exit %+v", exit)
+	}
+	// The end before the pause was told of at once, and is not once more.
+	seen := strings.Join(b.eventsSeen(), " ")
+	if starts, ends := strings.Count(seen, "start"), strings.Count(seen, "die"); starts < 3 || ends != starts {
+		t.Errorf("events %s", seen)
 	}
 }
 

@@ -5,7 +5,9 @@ package shim
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
+	"github.com/moby/moby/api/types/events"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -39,7 +41,7 @@ func (c *container) abandon(nobody func() bool) bool {
 	return true
 }
 
-// kill sends a signal. A paused container whose end is meant is let go on, or
+// kill sends a signal and says so in the events. A paused container whose end is meant is let go on, or
 // it would get the signal only when somebody resumes it.
 func (c *container) kill(k shimapi.Kill) error {
 	sig, err := signal(k.Signal)
@@ -63,6 +65,8 @@ func (c *container) kill(k shimapi.Kill) error {
 	default:
 		return notRunning(c.bind.ID)
 	}
+	// Before the signal, or the end that it brings might be told of first.
+	c.emit(events.ActionKill, map[string]string{"signal": strconv.Itoa(k.Signal)})
 	if k.All {
 		err = signalAll(rc, sig)
 	} else {

@@ -56,7 +56,7 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 	info := system.Info{
 		Driver:         "overlay2",
 		DriverStatus:   s.driverStatus(),
-		Plugins:        system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "null"}, Log: []string{"json-file", "none"}},
+		Plugins:        system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"}, Log: []string{"journald", "json-file", "local"}},
 		LoggingDriver:  "json-file",
 		CgroupDriver:   "cgroupfs",
 		NFd:            openDescriptors(),

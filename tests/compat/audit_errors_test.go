@@ -265,8 +265,8 @@ var runErrors = []errorCase{
 
 	{flags: "--log-driver nosuch", ours: `error looking up logging plugin nosuch: plugin "nosuch" not found`, why: "docker looks for it for 15 s"},
 	{flags: "--log-driver json-file --log-opt nosuch=1"},
-	{flags: "--log-driver json-file --log-opt max-size=lots", ours: `log option max-size=lots: invalid size: 'lots'`, why: "docker fails at the start"},
-	{flags: "--log-driver json-file --log-opt max-file=0 --log-opt max-size=1m", ours: `log option max-file=0: max-file cannot be less than 1`, why: "docker fails at the start"},
+	{flags: "--log-driver json-file --log-opt max-size=lots", ours: `failed to initialize logging driver: invalid size: 'lots'`, why: "docker fails at the start"},
+	{flags: "--log-driver json-file --log-opt max-file=0 --log-opt max-size=1m", ours: `failed to initialize logging driver: max-file cannot be less than 1`, why: "docker fails at the start"},
 	{flags: "--log-driver json-file --log-opt max-file=2"},
 	{flags: "--log-driver none --log-opt max-size=1m"},
 	{flags: "--log-driver local --log-opt nosuch=1"},

@@ -261,7 +261,8 @@ type Attach struct {
 }
 
 // Kill sends a signal to the init, or to all processes. Stop marks the end as
-// asked for, so that no restart policy brings the container back.
+// asked for, so that no restart policy brings the container back. The shim
+// writes the event.
 type Kill struct {
 	Signal int
 	All    bool
