@@ -219,6 +219,9 @@ func (s *server) updateContainer(w http.ResponseWriter, r *request) error {
 	if r.before("1.40") && req.PidsLimit != nil && *req.PidsLimit <= 0 {
 		req.PidsLimit = nil
 	}
+	if req.PidsLimit != nil && *req.PidsLimit < 0 {
+		req.PidsLimit = new(int64) // none, as docker tells it
+	}
 	warnings, err := s.Containers.Update(r.Context(), r.PathValue("name"), req)
 	return reply(w, container.UpdateResponse{Warnings: orEmpty(warnings)}, err)
 }

@@ -2,9 +2,11 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -172,7 +174,10 @@ func (m *Module) execFailed(p *prepared, err error) error {
 	} else if errdefs.IsConflict(err) {
 		return err
 	}
-	code := exitCodeOf(err)
+	code := 126 // docker's for one that did not get as far as the runtime
+	if _, tried := errors.AsType[*shimapi.Error](err); tried {
+		code = exitCodeOf(err)
+	}
 	p.last.ExitCode = &code
 	return err
 }
@@ -220,7 +225,9 @@ func (m *Module) execProcess(ctx context.Context, l live, req container.ExecCrea
 	}
 	config := *l.Config
 	config.User = orElse(req.User, config.User)
-	config.WorkingDir = orElse(req.WorkingDir, config.WorkingDir)
+	if config.WorkingDir = orElse(req.WorkingDir, config.WorkingDir); config.WorkingDir != "" && !path.IsAbs(config.WorkingDir) {
+		return nil, invalid("OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown") // runc's words
+	}
 	links, err := m.linkEnv(ctx, l.record)
 	if err != nil {
 		return nil, err

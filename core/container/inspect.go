@@ -43,7 +43,7 @@ func (m *Module) Inspect(ctx context.Context, name string, size bool) (container
 		return res, err
 	}
 	res.ProcessLabel, res.MountLabel = l.ProcessLabel, l.MountLabel
-	res.AppArmorProfile = spec.ShownAppArmor(l.HostConfig, host)
+	res.AppArmorProfile = spec.ShownAppArmor(l.HostConfig, host, !l.StartedAt.IsZero())
 	if size {
 		rw, err := m.writableSize(l.record)
 		if err != nil {

@@ -36,6 +36,9 @@ func (m *Module) Update(ctx context.Context, name string, req container.UpdateCo
 		return nil, cannotUpdate(l.ID, err)
 	}
 	changed, err := m.planUpdate(l.HostConfig, req)
+	if errdefs.IsConflict(err) {
+		err = cannotUpdate(l.ID, err)
+	}
 	if err != nil {
 		return nil, err
 	}

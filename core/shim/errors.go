@@ -33,6 +33,9 @@ func execError(err error, command string) *shimapi.Error {
 func runError(prefix string, err error, command string) *shimapi.Error {
 	text := err.Error()
 	e := &shimapi.Error{Message: prefix + text + ": unknown", Code: exitCode(text, command)}
+	if strings.Contains(text, unix.EISDIR.Error()) {
+		e.Message += ": " + unix.EACCES.Error() // clients look for it, and exit with 126
+	}
 	if e.Code == codeCannotRun || e.Code == codeNotFound {
 		e.Class = shimapi.ClassInvalid
 	}

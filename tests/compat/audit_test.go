@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -75,7 +74,7 @@ func TestCreateFlags(t *testing.T) {
 	names := []*strings.Replacer{dockers.others(), ours.others()}
 	for _, f := range createFlags {
 		t.Run(strings.ReplaceAll(f.flags, "/", "_"), func(t *testing.T) {
-			dockers.T, ours.T = t, t
+			t.Parallel()
 			compareCreate(t, dockers, ours, f, names)
 		})
 	}
@@ -83,7 +82,7 @@ func TestCreateFlags(t *testing.T) {
 
 func compareCreate(t *testing.T, dockers, ours peer, f flagCase, names []*strings.Replacer) {
 	var found [2]map[string]string
-	for i, p := range []peer{dockers, ours} {
+	onBoth(t, dockers, ours, func(i int, p peer) {
 		r := p.docker(f.args(names[i])...)
 		if r.code != 0 {
 			t.Fatalf("%s: exit %d: %s", p.name, r.code, r.err)
@@ -92,8 +91,7 @@ func compareCreate(t *testing.T, dockers, ours peer, f flagCase, names []*string
 		id := lines[len(lines)-1]
 		found[i] = fields(p.get("/containers/"+id+"/json"), id)
 		p.remove(id)
-		os.Remove(names[i].Replace("CIDFILE"))
-	}
+	})
 	for _, d := range differences(found[0], found[1]) {
 		field, _, _ := strings.Cut(d, ":")
 		if reason(field, f.differ) == "" {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker/cli/cli"
@@ -58,6 +59,16 @@ func newPeer(t *testing.T, name, host string) peer {
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return peer{t, name, host, &http.Client{Transport: transport}}
+}
+
+// onBoth runs a step on both engines at the same time: most of it is waiting.
+func onBoth(t *testing.T, dockers, ours peer, step func(i int, p peer)) {
+	var both sync.WaitGroup
+	for i, p := range []peer{dockers, ours} {
+		p.T = t
+		both.Go(func() { step(i, p) })
+	}
+	both.Wait()
 }
 
 // docker runs one command of docker/cli in this process: hundreds of them take

@@ -77,11 +77,15 @@ func (b *builder) ipcMounts() []specs.Mount {
 // fileMounts: the files that the engine keeps for the container, and --init's program.
 func (b *builder) fileMounts() []specs.Mount {
 	var mounts []specs.Mount
+	options := []string{"rbind", "rprivate"}
+	if b.in.HostConfig.ReadonlyRootfs {
+		options = append(options, "ro")
+	}
 	for _, f := range []struct{ source, target string }{
 		{b.in.ResolvConfFile, "/etc/resolv.conf"}, {b.in.HostnameFile, "/etc/hostname"}, {b.in.HostsFile, "/etc/hosts"},
 	} {
 		if f.source != "" {
-			mounts = append(mounts, specs.Mount{Destination: f.target, Type: "bind", Source: f.source, Options: []string{"rbind", "rprivate"}})
+			mounts = append(mounts, specs.Mount{Destination: f.target, Type: "bind", Source: f.source, Options: options})
 		}
 	}
 	if b.in.InitPath != "" {

@@ -32,8 +32,11 @@ func Resources(res container.Resources) (*specs.LinuxResources, error) {
 		return nil, err
 	}
 	r := &specs.LinuxResources{Memory: memory(res), CPU: cpu(res), BlockIO: blkio}
-	if p := res.PidsLimit; p != nil && *p != 0 {
-		limit := max(*p, -1)
+	if p := res.PidsLimit; p != nil {
+		limit := *p
+		if limit <= 0 { // none
+			limit = -1
+		}
 		r.Pids = &specs.LinuxPids{Limit: &limit}
 	}
 	return r, nil

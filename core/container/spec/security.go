@@ -93,9 +93,9 @@ func AppArmorProfile(hc *container.HostConfig, host Host) string {
 }
 
 // ShownAppArmor is what inspect tells of the profile: also one that was asked
-// for where the kernel runs no AppArmor, as docker's.
-func ShownAppArmor(hc *container.HostConfig, host Host) string {
-	if asked := securityOption(hc, "apparmor"); asked != "" {
+// for where the kernel runs no AppArmor, and no other before the first start; as docker's.
+func ShownAppArmor(hc *container.HostConfig, host Host, started bool) string {
+	if asked := securityOption(hc, "apparmor"); asked != "" || !started {
 		return asked
 	}
 	return AppArmorProfile(hc, host)
