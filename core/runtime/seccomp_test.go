@@ -280,10 +280,28 @@ func TestDockersProfileIsLibseccomps(t *testing.T) {
 			if len(f.rules) < 350 {
 				t.Fatalf("only %d rules are compared", len(f.rules))
 			}
-			if d := differ(t, f.ours(t), disassemble(t, r.run(t, f.lines())), around(f), 40); d != "" {
+			ours := f.ours(t)
+			if d := differ(t, ours, disassemble(t, r.run(t, f.lines())), around(f), 40); d != "" {
 				t.Error(d)
 			}
+			if len(ours) > 420 { // 684 with a return for every range of calls
+				t.Errorf("the program has %d instructions", len(ours))
+			}
 		})
+	}
+}
+
+// Neighbouring calls with different actions make more ranges than short jumps reach across.
+func TestManyRanges(t *testing.T) {
+	r := newReference(t)
+	f := dockerProfile(t, "CAP_SYS_ADMIN", "CAP_BPF").withoutUnknown(t, r)
+	for i := range f.rules {
+		f.rules[i].action, f.rules[i].conditions = []uint32{0x7fff0000, 0x50002, 0x50003}[i%3], nil
+	}
+	slices.SortStableFunc(f.rules, func(a, b ruleSpec) int { return strings.Compare(a.name, b.name) })
+	f.rules = slices.CompactFunc(f.rules, func(a, b ruleSpec) bool { return a.name == b.name })
+	if d := differ(t, f.ours(t), disassemble(t, r.run(t, f.lines())), []uint64{0, 1}, 2); d != "" {
+		t.Error(d)
 	}
 }
 

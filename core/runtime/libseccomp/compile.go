@@ -97,16 +97,52 @@ func (f *ScmpFilter) tree(arch ScmpArch) []instruction {
 	return search(leaves)
 }
 
-// search halves the leaves until one is left.
+// search finds the leaf by halves. As many as short jumps reach across are one block.
 func search(leaves []leaf) []instruction {
-	if len(leaves) > 1 {
-		middle := len(leaves) / 2
-		return branch(opJge, leaves[middle].from, search(leaves[middle:]), search(leaves[:middle]))
+	if code := block(leaves); code != nil {
+		return code
 	}
-	if leaves[0].code != nil {
-		return leaves[0].code
+	middle := len(leaves) / 2
+	return branch(opJge, leaves[middle].from, search(leaves[middle:]), search(leaves[:middle]))
+}
+
+// maxBlock is how long a block can be: its first jump reaches the last instruction.
+const maxBlock = 256
+
+// block is a tree of jumps with what the leaves do behind it, the same action
+// once for all: that halves the program, and every start of a process
+// reads, checks and translates it anew. nil when it is too long.
+func block(leaves []leaf) []instruction {
+	code := make([]instruction, len(leaves)-1, 2*len(leaves)+8)
+	ends := make([]int, len(leaves)) // where each leaf's code is
+	for i, l := range leaves {
+		same := slices.IndexFunc(leaves[:i], func(o leaf) bool { return l.code == nil && o.code == nil && o.action == l.action })
+		switch {
+		case same >= 0:
+			ends[i] = ends[same]
+			continue
+		case l.code == nil:
+			l.code = ret(l.action)
+		}
+		ends[i] = len(code)
+		code = append(code, l.code...)
 	}
-	return ret(leaves[0].action)
+	if len(leaves) > 1 && len(code) > maxBlock {
+		return nil
+	}
+	var tree func(at, from, to int) (start int)
+	tree = func(at, from, to int) int {
+		if to-from == 1 {
+			return ends[from]
+		}
+		middle := (from + to) / 2
+		no := tree(at+1, from, middle)
+		yes := tree(at+middle-from, middle, to) // behind the jumps of the other half
+		code[at] = instruction{code: opJge, jt: uint8(yes - at - 1), jf: uint8(no - at - 1), k: leaves[middle].from}
+		return at
+	}
+	tree(0, 0, len(leaves))
+	return code
 }
 
 // branch goes to yes or no, whichever lies farther off by a long jump if need be.
@@ -144,8 +180,23 @@ func (f *ScmpFilter) rulesOf(arch ScmpArch) []numbered {
 			rules = append(rules, numbered{uint32(number), r})
 		}
 	}
-	slices.SortStableFunc(rules, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
-	return rules
+	return sorted(rules)
+}
+
+// sorted brings rules into the order of their numbers, and else leaves them as
+// they are. Sorting plain numbers is much quicker than a stable sort of rules,
+// which was half of what compiling took.
+func sorted(rules []numbered) []numbered {
+	keys := make([]uint64, len(rules))
+	for i, r := range rules {
+		keys[i] = uint64(r.number)<<32 | uint64(i)
+	}
+	slices.Sort(keys)
+	out := make([]numbered, len(rules))
+	for i, key := range keys {
+		out[i] = rules[uint32(key)]
+	}
+	return out
 }
 
 // muxed is a rule for the multiplexing call: the first argument is the selector.
