@@ -87,7 +87,7 @@ func (m *Module) ExecCreate(ctx context.Context, name string, req container.Exec
 		return "", invalid("No exec command specified")
 	}
 	shimapi.ExpectProcess(shimapi.Soon)
-	l, err := m.lookUp(ctx, name)
+	l, err := m.lookUpStarted(ctx, name)
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +117,7 @@ func (m *Module) ExecStart(ctx context.Context, id string, opts backend.ExecStar
 	if err != nil {
 		return err
 	}
-	l, err := m.lookUp(ctx, p.container)
+	l, err := m.lookUpStarted(ctx, p.container)
 	if err != nil {
 		return err
 	}

@@ -97,3 +97,35 @@ func TestStopDuringStart(t *testing.T) {
 		t.Errorf("after the stop: %+v", s)
 	}
 }
+
+// So does a process that is asked for during a start, and a look at the processes.
+func TestExecDuringStart(t *testing.T) {
+	b := newBench(t)
+	m, other := b.open(), b.open()
+	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
+	m.networks = slow
+	id := b.create(m, "web", nil, "sleep", "1000")
+	started, asked := make(chan error, 1), make(chan error, 2)
+	go func() { started <- m.Start(t.Context(), id, "") }()
+	<-slow.connecting
+	go func() {
+		_, err := other.ExecCreate(t.Context(), id, container.ExecCreateRequest{Cmd: []string{"true"}})
+		asked <- err
+	}()
+	go func() {
+		_, err := other.Top(t.Context(), id, nil)
+		asked <- err
+	}()
+	select {
+	case err := <-asked:
+		t.Error("the exec or top did not wait for the start:", err)
+		asked <- err
+	case <-time.After(300 * time.Millisecond): // see TestStopDuringStart
+	}
+	close(slow.goOn)
+	b.must(<-started)
+	b.must(<-asked)
+	b.must(<-asked)
+	now := 0
+	b.must(m.Stop(t.Context(), id, backend.ContainerStop{Timeout: &now}))
+}

@@ -23,7 +23,7 @@ func (m *Module) Top(ctx context.Context, name string, psArgs []string) (contain
 	if err := checkPsArgs(psArgs); err != nil {
 		return container.TopResponse{}, err
 	}
-	l, err := m.lookUp(ctx, name)
+	l, err := m.lookUpStarted(ctx, name)
 	if err != nil {
 		return container.TopResponse{}, err
 	}
