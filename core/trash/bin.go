@@ -55,7 +55,7 @@ func (b *Bin) Look(ctx context.Context) (t backend.Trash, err error) {
 		}
 		t.Items = append(t.Items, items...)
 	}
-	slices.SortStableFunc(t.Items, func(a, c backend.TrashItem) int { return c.RemovedAt.Compare(a.RemovedAt) })
+	sortNewestFirst(t.Items, time.Now())
 	if t.Bytes, err = b.Shared(ctx); err != nil {
 		return t, err
 	}
@@ -68,6 +68,21 @@ func (b *Bin) Look(ctx context.Context) (t backend.Trash, err error) {
 		}
 	}
 	return t, nil
+}
+
+// sortNewestFirst sorts by when items were removed. What was removed at a time
+// that is still to come was removed before the clock was set back: it is older
+// than all that was removed since.
+func sortNewestFirst(items []backend.TrashItem, now time.Time) {
+	slices.SortStableFunc(items, func(a, b backend.TrashItem) int {
+		if early, other := a.RemovedAt.After(now), b.RemovedAt.After(now); early != other {
+			if early {
+				return 1
+			}
+			return -1
+		}
+		return b.RemovedAt.Compare(a.RemovedAt)
+	})
 }
 
 // Waits says whether anything waits.
@@ -156,9 +171,11 @@ func (b *Bin) Expire(ctx context.Context) (next time.Time, err error) {
 		}
 		due := time.Now().Add(-t.Keep)
 		old := oldest(t.Items)
-		overdue := !old.RemovedAt.After(due)
-		if !overdue && t.Bytes <= t.Limit {
-			return t.Expire, nil
+		if old.RemovedAt.After(due) { // and so are all
+			if t.Bytes <= t.Limit {
+				return t.Expire, nil
+			}
+			old = t.Items[len(t.Items)-1]
 		}
 		err = b.erase(ctx, func(item backend.TrashItem) bool {
 			return item.Operation == old.Operation || !item.RemovedAt.After(due)

@@ -106,6 +106,21 @@ func TestUndoTakesBackOneCommandAcrossParts(t *testing.T) {
 	}
 }
 
+// After the clock was set back, what was removed before has a time that is still to come.
+func TestClockSetBack(t *testing.T) {
+	var log []string
+	s := &shelf{log: &log, items: []backend.TrashItem{item("before", "first", -time.Hour, 30), item("since", "second", time.Second, 30), item("overdue", "third", 2*time.Hour, 30)}}
+	b := bin(t, time.Hour, "40B", s)
+	if _, err := b.Undo(t.Context(), nil); err != nil || !slices.Equal(log, []string{"restore since"}) {
+		t.Errorf("undo: %v, %v", log, err)
+	}
+	log = nil
+	s.items = append(s.items, item("since", "second", time.Second, 30))
+	if _, err := b.Expire(t.Context()); err != nil || !slices.Equal(log, []string{"erase overdue", "erase before"}) {
+		t.Errorf("erased %v, %v", log, err)
+	}
+}
+
 func TestUndoByName(t *testing.T) {
 	var log []string
 	s := &shelf{log: &log, items: []backend.TrashItem{item("one", "a", time.Minute, 1), item("two", "b", time.Second, 1)}}
