@@ -69,7 +69,7 @@ type Config struct {
 	DefaultCgroupnsMode string
 	CgroupParent        string
 	NoNewPrivileges     bool
-	SELinux             *bool // nil: labels where the kernel has them
+	SELinux             bool // containers get labels, where the kernel has them
 	SeccompProfile      string
 	Init                bool
 	DefaultRuntime      string

@@ -58,7 +58,7 @@ var keys = map[string]setter{
 	"default-cgroupns-mode": into(text(oneOf("private", "host")), func(c *Config) *string { return &c.DefaultCgroupnsMode }),
 	"cgroup-parent":         into(text(nonEmpty), func(c *Config) *string { return &c.CgroupParent }),
 	"no-new-privileges":     into(plain[bool], func(c *Config) *bool { return &c.NoNewPrivileges }),
-	"selinux-enabled":       into(plain[*bool], func(c *Config) **bool { return &c.SELinux }),
+	"selinux-enabled":       into(plain[bool], func(c *Config) *bool { return &c.SELinux }),
 	"seccomp-profile":       into(text(nonEmpty), func(c *Config) *string { return &c.SeccompProfile }),
 	"init":                  into(plain[bool], func(c *Config) *bool { return &c.Init }),
 	"default-runtime":       into(text(nonEmpty), func(c *Config) *string { return &c.DefaultRuntime }),

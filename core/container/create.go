@@ -84,6 +84,7 @@ func (m *Module) plan(ctx context.Context, req container.CreateRequest, platform
 	if err != nil {
 		return nil, nil, err
 	}
+	host.SELinux = host.SELinux && conf.SELinux
 	hc, err := hostDefaults(req.HostConfig, host, conf)
 	if err != nil {
 		return nil, nil, err

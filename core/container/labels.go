@@ -31,7 +31,7 @@ func (l labels) inForce() labels {
 
 // chooseLabels decides the labels of a new container.
 func (m *Module) chooseLabels(ctx context.Context, r *record, conf config.Config) error {
-	if conf.SELinux != nil && !*conf.SELinux || !selinux.Enabled() {
+	if !conf.SELinux || !selinux.Enabled() {
 		return nil
 	}
 	options, err := m.labelOptions(ctx, r)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nacre-sh/nacre/core/apparmor"
 	"github.com/nacre-sh/nacre/core/backend"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/selinux"
 )
 
@@ -41,7 +42,7 @@ func (s *System) Doctor(ctx context.Context) ([]backend.Check, error) {
 	e.rights()
 	e.kernel(h)
 	e.cgroups(h)
-	e.security()
+	e.security(s.cfg.Config)
 	s.state(ctx, e)
 	s.space(e)
 	s.program(e)
@@ -105,14 +106,17 @@ func (e *examination) cgroups(h host) {
 	e.good("cgroups", "%s, with %s", version, strings.Join(h.controllers, ", "))
 }
 
-func (e *examination) security() {
+func (e *examination) security(file config.File) {
 	if !exists("/proc/sys/kernel/seccomp/actions_avail") {
 		e.warn("security", "use a kernel with CONFIG_SECCOMP_FILTER", "the kernel does not filter system calls: containers may call everything")
 	} else {
 		e.good("security", "system calls are filtered")
 	}
+	conf, err := file.Load()
 	switch {
-	case !selinux.Enabled():
+	case err != nil || !selinux.Enabled(): // what is wrong with the configuration is a finding of its own
+	case !conf.SELinux:
+		e.warn("security", "nacre config set selinux-enabled true labels those that are created from then on", "SELinux is on, but containers are not labelled")
 	case selinux.Confines():
 		e.good("security", "SELinux confines containers")
 	default:

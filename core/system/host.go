@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nacre-sh/nacre/core/apparmor"
+	"github.com/nacre-sh/nacre/core/config"
 	"github.com/nacre-sh/nacre/core/selinux"
 )
 
@@ -35,7 +36,7 @@ func readHost() host {
 	return h
 }
 
-func (h host) fill(info *system.Info) {
+func (h host) fill(info *system.Info, conf config.Config) {
 	info.KernelVersion = unix.ByteSliceToString(h.uname.Release[:])
 	info.Architecture = unix.ByteSliceToString(h.uname.Machine[:])
 	info.OSType = runtime.GOOS
@@ -49,7 +50,7 @@ func (h host) fill(info *system.Info) {
 	}
 	h.limits(info)
 	info.IPv4Forwarding = fileIs("/proc/sys/net/ipv4/ip_forward", "1")
-	info.SecurityOptions = h.securityOptions()
+	info.SecurityOptions = h.securityOptions(conf)
 	info.Warnings = warnings(info)
 }
 
@@ -66,12 +67,12 @@ func (h host) limits(info *system.Info) {
 	info.PidsLimit = h.has("pids")
 }
 
-func (h host) securityOptions() []string {
+func (h host) securityOptions(conf config.Config) []string {
 	options := []string{}
 	if apparmor.HasDefault() {
 		options = append(options, "name=apparmor")
 	}
-	if selinux.Enabled() && selinux.Confines() {
+	if conf.SELinux && selinux.Enabled() && selinux.Confines() {
 		options = append(options, "name=selinux")
 	}
 	if exists("/proc/sys/kernel/seccomp/actions_avail") {

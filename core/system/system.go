@@ -75,11 +75,11 @@ func (s *System) Info(ctx context.Context) (system.Info, error) {
 		Labels:             []string{},
 		IndexServerAddress: "https://index.docker.io/v1/",
 	}
-	host.fill(&info)
 	cfg, warnings, err := s.cfg.Config.Check()
 	if err != nil {
 		return info, err
 	}
+	host.fill(&info, cfg)
 	info.Debug, info.Labels = cfg.Debug, append(info.Labels, cfg.Labels...)
 	for _, w := range warnings {
 		info.Warnings = append(info.Warnings, "WARNING: "+w)

@@ -22,7 +22,7 @@ type Host struct {
 	RecursiveReadOnly bool   // submounts can be made read-only with their mount (mount_setattr)
 	AppArmor          bool   // the kernel enforces its profiles
 	DefaultProfile    string // AppArmor's for containers; empty where there can be none
-	SELinux           bool   // the kernel labels processes
+	SELinux           bool   // the kernel labels processes, and the configuration wants containers labelled
 	CgroupRoot        string // empty: /sys/fs/cgroup
 }
 

@@ -219,7 +219,7 @@ func adaptSecurity(hc *container.HostConfig, host Host) (warnings []string) {
 		case name == "apparmor" && value != "unconfined" && value != "" && !host.AppArmor:
 			warnings = append(warnings, "AppArmor is not enabled on this machine: the profile "+value+" is not applied.")
 		case name == "label" && value != "disable" && !host.SELinux:
-			warnings = append(warnings, "SELinux is not enabled on this machine: label="+value+" is not applied.")
+			warnings = append(warnings, "SELinux is not enabled for containers: label="+value+" is not applied.")
 		}
 	}
 	return warnings
