@@ -22,8 +22,9 @@ func sctpPacket(source, destination uint16, verification uint32, chunk byte) []b
 	return b
 }
 
-// Published SCTP, packet by packet over raw sockets: this works on kernels that
-// forward SCTP and cannot speak it themselves.
+// Published SCTP, packet by packet over raw sockets, since not every kernel that
+// forwards SCTP can speak it. One that can answers the first packet before the
+// container does: nobody listens. That answer takes the same way.
 func TestPublishedSCTP(t *testing.T) {
 	h := newTestHost(t)
 	c := h.start(t, "c", bindings(":8080:80/sctp"))
@@ -41,7 +42,7 @@ func TestPublishedSCTP(t *testing.T) {
 		b := make([]byte, 128)
 		n, from, err := conn.ReadFrom(b)
 		check(t, err)
-		if n < 32 {
+		if n < 16 { // the header, and that of a chunk
 			t.Fatalf("%d bytes from %s", n, from)
 		}
 		return from, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
