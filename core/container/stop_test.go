@@ -77,6 +77,7 @@ func TestStopDuringStart(t *testing.T) {
 	b := newBench(t)
 	m, other := b.open(), b.open()
 	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
+	m.tasks.Wait() // the sweep looks at the networks, too
 	m.networks = slow
 	id := b.create(m, "web", nil, "sleep", "1000")
 	started, stopped := make(chan error, 1), make(chan error, 1)
@@ -103,6 +104,7 @@ func TestExecDuringStart(t *testing.T) {
 	b := newBench(t)
 	m, other := b.open(), b.open()
 	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
+	m.tasks.Wait() // the sweep looks at the networks, too
 	m.networks = slow
 	id := b.create(m, "web", nil, "sleep", "1000")
 	started, asked := make(chan error, 1), make(chan error, 2)

@@ -172,19 +172,19 @@ func TestRefusals(t *testing.T) {
 		class     func(error) bool
 		text      string
 	}{
-		"401 in JSON":           {manifest, inJSON(401, "UNAUTHORIZED"), errdefs.IsUnauthorized, "log in to the registry first"},
-		"401 without JSON":      {manifest, answer(401, "text/plain", "no"), errdefs.IsUnauthorized, "log in to the registry first"},
-		"401 of all, no scheme": {all, answer(401, "text/plain", "no"), errdefs.IsUnauthorized, ""},
-		"403 in JSON":           {manifest, inJSON(403, "DENIED"), errdefs.IsNotFound, "pull access denied for "},
-		"403 without JSON":      {manifest, answer(403, "text/html", "<html>no"), errdefs.IsPermissionDenied, "answered 403 Forbidden"},
-		"404 in JSON":           {manifest, inJSON(404, "MANIFEST_UNKNOWN"), errdefs.IsNotFound, "not found: manifest unknown: in its own words"},
-		"404 without JSON":      {manifest, answer(404, "text/html", "<html>nothing"), errdefs.IsNotFound, "answered 404 Not Found"},
-		"500 in JSON":           {manifest, inJSON(500, "UNKNOWN"), errdefs.IsUnavailable, "answered 500 Internal Server Error"},
-		"503 without JSON":      {manifest, answer(503, "text/html", "<html>later"), errdefs.IsUnavailable, "answered 503 Service Unavailable"},
-		"429 in JSON":           {manifest, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
-		"429 of all in JSON":    {all, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
-		"429 without JSON":      {manifest, now(answer(429, "text/html", "<html>slower")), errdefs.IsUnavailable, "answered 429 Too Many Requests and asks to wait longer\nhint: "},
-		"429 for blobs":         {isBlob, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
+		"401 in JSON":                 {manifest, inJSON(401, "UNAUTHORIZED"), errdefs.IsUnauthorized, "log in to the registry first"},
+		"401 without JSON":            {manifest, answer(401, "text/plain", "no"), errdefs.IsUnauthorized, "log in to the registry first"},
+		"401 of all without a scheme": {all, answer(401, "text/plain", "no"), errdefs.IsUnauthorized, ""},
+		"403 in JSON":                 {manifest, inJSON(403, "DENIED"), errdefs.IsNotFound, "pull access denied for "},
+		"403 without JSON":            {manifest, answer(403, "text/html", "<html>no"), errdefs.IsPermissionDenied, "answered 403 Forbidden"},
+		"404 in JSON":                 {manifest, inJSON(404, "MANIFEST_UNKNOWN"), errdefs.IsNotFound, "not found: manifest unknown: in its own words"},
+		"404 without JSON":            {manifest, answer(404, "text/html", "<html>nothing"), errdefs.IsNotFound, "answered 404 Not Found"},
+		"500 in JSON":                 {manifest, inJSON(500, "UNKNOWN"), errdefs.IsUnavailable, "answered 500 Internal Server Error"},
+		"503 without JSON":            {manifest, answer(503, "text/html", "<html>later"), errdefs.IsUnavailable, "answered 503 Service Unavailable"},
+		"429 in JSON":                 {manifest, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
+		"429 of all in JSON":          {all, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
+		"429 without JSON":            {manifest, now(answer(429, "text/html", "<html>slower")), errdefs.IsUnavailable, "answered 429 Too Many Requests and asks to wait longer\nhint: "},
+		"429 for blobs":               {isBlob, now(inJSON(429, "TOOMANYREQUESTS")), errdefs.IsUnavailable, "toomanyrequests: in its own words"},
 		"a redirect loop": {manifest, func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, req.URL.Path, http.StatusFound)
 		}, errdefs.IsUnavailable, "stopped after 10 redirects"},
