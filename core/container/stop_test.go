@@ -71,14 +71,21 @@ func (s slowNetworks) Connect(ctx context.Context, req backend.EndpointRequest) 
 	return s.noNetworks.Connect(ctx, req)
 }
 
+// openSlow opens an engine with networks that hold every start.
+func (b *bench) openSlow() (*Module, slowNetworks) {
+	m := b.open()
+	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
+	m.tasks.Wait() // the sweep looks at the networks, too
+	m.networks = slow
+	return m, slow
+}
+
 // A stop during a start means the container that the start makes: docker
 // compose stops at one container's end what it is just starting.
 func TestStopDuringStart(t *testing.T) {
 	b := newBench(t)
-	m, other := b.open(), b.open()
-	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
-	m.tasks.Wait() // the sweep looks at the networks, too
-	m.networks = slow
+	other := b.open()
+	m, slow := b.openSlow()
 	id := b.create(m, "web", nil, "sleep", "1000")
 	started, stopped := make(chan error, 1), make(chan error, 1)
 	go func() { started <- m.Start(t.Context(), id, "") }()
@@ -102,10 +109,8 @@ func TestStopDuringStart(t *testing.T) {
 // So does a process that is asked for during a start, and a look at the processes.
 func TestExecDuringStart(t *testing.T) {
 	b := newBench(t)
-	m, other := b.open(), b.open()
-	slow := slowNetworks{connecting: make(chan struct{}), goOn: make(chan struct{})}
-	m.tasks.Wait() // the sweep looks at the networks, too
-	m.networks = slow
+	other := b.open()
+	m, slow := b.openSlow()
 	id := b.create(m, "web", nil, "sleep", "1000")
 	started, asked := make(chan error, 1), make(chan error, 2)
 	go func() { started <- m.Start(t.Context(), id, "") }()
