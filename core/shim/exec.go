@@ -48,7 +48,10 @@ func (e *execs) add(req *shimapi.Exec) (*execution, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if x := e.find(req.ID); x != nil {
-		return nil, conflict("exec command " + req.ID + map[bool]string{true: " is already running", false: " has already run"}[x.state.Running])
+		if x.state.Running {
+			return nil, conflict("exec command " + req.ID + " is already running")
+		}
+		return nil, conflict("exec command " + req.ID + " has already run")
 	}
 	for i := 0; len(e.list) >= keptExecs && i < len(e.list); {
 		if e.list[i].state.Running {
